@@ -1,0 +1,146 @@
+"""What every job does before and after its own work: arguments, settings, session, lake, progress, errors."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from pyspark.sql import DataFrame, SparkSession
+
+from recsys_spark.config import Settings, load_settings
+from recsys_spark.config.load import settings_sha256
+from recsys_spark.errors import RecsysError, SettingsError
+from recsys_spark.lake import Commit, Lake
+from recsys_spark.session import open_session
+
+log = logging.getLogger("recsys")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of one or more steps: the settings, the lake, and who writes."""
+
+    settings: Settings
+    spark: SparkSession
+    lake: Lake
+    run_id: str
+    as_of: datetime | None = None
+    versions: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Version of each table that this run read or wrote, by fold and name."""
+
+    @property
+    def fold(self) -> str:
+        """Which fold this job works on."""
+        return self.lake.fold
+
+    @property
+    def commit(self) -> Commit:
+        """Metadata for this run's commits."""
+        as_of = self.as_of.isoformat() if self.as_of else ""
+        return Commit(self.run_id, self.fold, as_of, settings_sha256(self.settings))
+
+    def with_fold(self, fold: str) -> Job:
+        """The same run on the other fold."""
+        return replace(self, lake=self.lake.with_fold(fold))
+
+    def read(self, name: str) -> DataFrame:
+        """A table of this fold: the version that this run committed, else the latest.
+
+        The backtest fold has no users, items or quality counts of its own and reads the full fold's.
+        """
+        lake = self.lake if self.fold == "full" or name not in SHARED else self.lake.with_fold("full")
+        key = (lake.fold, name)
+        if key not in self.versions:
+            commit = replace(self.commit, fold=lake.fold)
+            version = lake.committed(name, commit)
+            if version is not None:
+                self.versions[key] = version
+        return lake.read(name, self.versions.get(key))
+
+    def write(self, name: str, frame: DataFrame) -> None:
+        """Replace a table of this fold in one commit."""
+        started = time.monotonic()
+        version = self.lake.overwrite(name, frame, self.commit)
+        self.versions[(self.fold, name)] = version
+        log.info("  %s%s: version %d in %.1f s", _prefix(self.fold), name, version, time.monotonic() - started)
+
+    def finished(self, names: Sequence[str]) -> bool:
+        """Whether this run has committed all of these tables already."""
+        for name in names:
+            version = self.versions.get((self.fold, name)) or self.lake.committed(name, self.commit)
+            if version is None:
+                return False
+            self.versions[(self.fold, name)] = version
+        return True
+
+    def describe(self, text: str) -> None:
+        """Name the work in the Spark UI."""
+        self.spark.sparkContext.setJobDescription(text)
+
+
+SHARED = ("users", "items", "quarantine", "data_quality")
+
+
+def _prefix(fold: str) -> str:
+    return "" if fold == "full" else f"{fold}/"
+
+
+def parser(name: str, about: str) -> argparse.ArgumentParser:
+    """The arguments that every job takes."""
+    arguments = argparse.ArgumentParser(prog=f"recsys {name}", description=about)
+    arguments.add_argument("--conf", default="conf/demo.yaml", help="settings file (YAML); conf/ holds examples")
+    arguments.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
+                           help="override one setting, such as --set als.rank=32; may be repeated")
+    arguments.add_argument("--as-of", type=_instant, help="use events before this time (ISO 8601, UTC); "
+                           "default: the latest plausible event time of the source")
+    arguments.add_argument("--run-id", help="name of this run; running it again resumes it")
+    arguments.add_argument("--fold", choices=("full", "backtest"), default="full",
+                           help="work on the full tables, or on those of the backtest's split")
+    return arguments
+
+
+def run_job(name: str, about: str, run: Callable[[Job], None], argv: Sequence[str] | None) -> int:
+    """Parse, open, run, and turn an error a user can act on into one message and an exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    log.setLevel(logging.INFO)
+    arguments = parser(name, about).parse_args(argv)
+    try:
+        job = open_job(name, arguments)
+        with_stage(name, lambda: run(job))
+    except RecsysError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def open_job(name: str, arguments: argparse.Namespace) -> Job:
+    """Settings first, so that a fault in them is told before Spark starts."""
+    settings = load_settings(arguments.conf, arguments.overrides)
+    spark = open_session(settings.spark, f"recsys {name}")
+    lake = Lake(spark, settings.lake.path, arguments.fold)
+    return Job(settings, spark, lake, arguments.run_id or f"adhoc-{uuid.uuid4()}", arguments.as_of)
+
+
+def with_stage(title: str, work: Callable[[], None]) -> None:
+    """Run one stage and tell its name and elapsed time."""
+    started = time.monotonic()
+    log.info("%s …", title)
+    work()
+    log.info("%s done in %.1f s", title, time.monotonic() - started)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no ISO 8601 time, such as 2017-12-31T23:59:59") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+__all__ = ["Job", "SettingsError", "log", "open_job", "parser", "run_job", "with_stage"]

@@ -1,0 +1,67 @@
+"""From a YAML file and overrides to checked settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from recsys_spark.config.settings import Settings
+from recsys_spark.errors import SettingsError
+
+
+def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
+    """Settings from a YAML file; ``overrides`` are ``dotted.key=value`` with values in YAML.
+
+    Raises:
+        SettingsError: the file is missing or no YAML mapping, or a key or value is not allowed; all faults are listed.
+    """
+    raw = _read(Path(path))
+    for override in overrides:
+        _apply(raw, override)
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']} (found {e['input']!r:.80})" for e in error.errors()]
+        listed = "\n  ".join(lines)
+        raise SettingsError(f"{path} is not a valid settings file:\n  {listed}") from None
+
+
+def settings_sha256(settings: Settings) -> str:
+    """Hash of the resolved settings; equal settings have equal hashes."""
+    return hashlib.sha256(settings_json(settings).encode()).hexdigest()
+
+
+def settings_json(settings: Settings) -> str:
+    """The resolved settings as JSON with sorted keys."""
+    return json.dumps(settings.model_dump(mode="json"), sort_keys=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise SettingsError(f"no settings file at {path}; pass --conf FILE (conf/ holds examples)")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not readable YAML: {error}") from None
+    if not isinstance(raw, dict):
+        raise SettingsError(f"{path} holds {type(raw).__name__}, expected a mapping of settings")
+    return raw
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator:
+        raise SettingsError(f"--set {override!r}: expected dotted.key=value")
+    *parents, last = key.split(".")
+    node = raw
+    for parent in parents:
+        node = node.setdefault(parent, {})
+        if not isinstance(node, dict):
+            raise SettingsError(f"--set {override!r}: {parent} is not a group of settings")
+    node[last] = yaml.safe_load(value)

@@ -1,0 +1,260 @@
+"""What can be set, with defaults that suit a shop nobody has tuned for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Group(BaseModel):
+    """A group of settings: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LakeSettings(Group):
+    """Where the tables are."""
+
+    path: str = "lake"
+    """Root folder of the lake: a local path or any URI that Spark's Hadoop file systems know."""
+
+
+class SparkSettings(Group):
+    """The session, where this program starts one itself; under spark-submit the submitted values win."""
+
+    master: str = "local[*]"
+    driver_memory: str = "4g"
+    shuffle_partitions: Count = 8
+    """Partitions of a shuffle; about twice the cores for small lakes, hundreds on clusters."""
+    extra: dict[str, str] = {}
+    """Further Spark settings, such as credentials by reference for a cloud store."""
+
+
+class TableSource(Group):
+    """One input table of the files source and how its columns map to the contract's."""
+
+    path: str
+    """File, folder or glob; or a Delta table's folder."""
+    format: Literal["parquet", "csv", "jsonl", "delta"] = "parquet"
+    columns: dict[str, str] = {}
+    """Contract column to source column, such as user_id: customer_no. Unlisted columns keep their own name."""
+    constants: dict[str, str] = {}
+    """Contract column to a fixed value, such as event_type: purchase."""
+    attributes: tuple[str, ...] = ()
+    """Source columns that become attributes: strings, or arrays of strings."""
+    measures: tuple[str, ...] = ()
+    """Source columns that become numeric measures."""
+    timestamp_format: str | None = None
+    """Spark's datetime pattern for ts where it is text; ISO 8601 if unset."""
+    list_separator: str | None = None
+    """Splits attribute text into several values, such as '|'."""
+
+
+class SyntheticSource(Group):
+    """A seeded, made-up shop with planted tastes."""
+
+    users: Count = 2_000
+    items: Count = 500
+    events_per_user: Positive = 30.0
+    days: Count = 180
+    new_user_share: Share = 0.1
+    """Users who have attributes and no event yet."""
+    new_item_share: Share = 0.1
+    """Items that have attributes and no event yet."""
+    quiet_user_share: Share = 0.1
+    """Users whose events stop half-way."""
+    seed: int = 0
+
+
+class SourceSettings(Group):
+    """Which adapter brings events, users and items in."""
+
+    kind: Literal["completejourney", "files", "synthetic"] = "synthetic"
+    events: TableSource | None = None
+    users: TableSource | None = None
+    items: TableSource | None = None
+    synthetic: SyntheticSource = SyntheticSource()
+
+    @model_validator(mode="after")
+    def _files_need_events(self) -> SourceSettings:
+        if self.kind == "files" and self.events is None:
+            raise ValueError("source.kind is files, so source.events must say where the events are")
+        return self
+
+
+class CleaningSettings(Group):
+    """What is refused, capped, dropped or filled."""
+
+    future_tolerance_hours: Annotated[float, Field(ge=0)] = 24.0
+    """Events later than as-of plus this are refused."""
+    max_quantity: Positive = 100.0
+    quantity_action: Literal["cap", "quarantine"] = "cap"
+    """What happens to quantities above max_quantity."""
+    max_dwell_seconds: Positive = 3600.0
+    max_events_per_user_day: Count = 2_000
+    """More events than this by one user on one day look like a bot."""
+    bot_action: Literal["keep", "quarantine"] = "quarantine"
+    unknown_ids: Literal["add", "quarantine"] = "add"
+    """Events of users or items without a master row: add a bare row, or refuse the event."""
+    fill_measures: Literal["none", "drop", "constant", "mean", "median", "knn"] = "none"
+    """Missing numeric measures and prices: leave, refuse the row, or fill."""
+    fill_constant: float = 0.0
+    fill_neighbours: Count = 5
+    normalise_measures: Literal["none", "standard", "minmax"] = "none"
+    exclude_item_values: dict[str, tuple[str, ...]] = {}
+    """Item attribute (or brand) to values that are no products, such as coupons; such items are quarantined."""
+
+
+class ProfileSettings(Group):
+    """How behaviour becomes profiles."""
+
+    event_weights: dict[str, float] = {"view": 0.1, "search": 0.1, "cart": 0.4, "purchase": 1.0}
+    default_event_weight: Annotated[float, Field(ge=0)] = 0.1
+    """Weight of event types that event_weights does not name."""
+    dwell_weight: Annotated[float, Field(ge=0)] = 0.1
+    """A view's weight grows by this times log(1 + dwell_seconds / 30)."""
+    half_life_days: Positive = 180.0
+    warm_from_items: Count = 5
+    """Distinct items from which a user is warm; fewer (but some) is warming."""
+    inactive_after_days: Positive = 365.0
+    """Users whose last event is older are inactive."""
+    min_feature_holders: Count = 5
+    max_features: Annotated[int, Field(ge=1, le=4096)] = 256
+    """Most frequent user attribute values that are encoded."""
+
+
+class VectorSettings(Group):
+    """How items become vectors."""
+
+    min_feature_holders: Count = 2
+    max_features: Annotated[int, Field(ge=1, le=8192)] = 2048
+    crosses: bool = True
+    """Encode pairs such as brand x category as features of their own."""
+    price_bins: Annotated[int, Field(ge=2, le=100)] = 10
+    text: bool = True
+    text_width: Annotated[int, Field(ge=8, le=512)] = 64
+    session: bool = True
+    session_width: Annotated[int, Field(ge=8, le=512)] = 32
+
+
+class AlsSettings(Group):
+    """Spark ALS on implicit feedback."""
+
+    rank: Annotated[int, Field(ge=2, le=512)] = 64
+    iterations: Count = 10
+    regularization: Positive = 0.1
+    alpha: Positive = 20.0
+    seed: int = 0
+
+
+class ColdStartSettings(Group):
+    """The two-tower model and its training."""
+
+    enabled: bool = True
+    width: Annotated[int, Field(ge=4, le=1024)] = 64
+    hidden: tuple[int, ...] = (128,)
+    history_length: Count = 20
+    attribute_length: Count = 16
+    item_feature_length: Count = 32
+    batch_size: Count = 1024
+    """Examples per step over all processes together."""
+    epochs: Count = 8
+    patience: Count = 2
+    """Epochs without a better validation recall before training stops."""
+    learning_rate: Positive = 0.1
+    temperature: Positive = 0.1
+    content_only_share: Share = 0.5
+    """Steps that see neither item ids nor history."""
+    id_dropout: Share = 0.5
+    history_dropout: Share = 0.3
+    max_examples: Count = 400_000
+    """Examples per epoch at most; a seeded sample beyond."""
+    held_out_share: Share = 0.05
+    """Users and items that training makes simulated-cold for early stopping."""
+    processes: Count = 1
+    launcher: Literal["auto", "horovodrun", "single", "spark"] = "auto"
+    """auto: horovodrun where Horovod is installed, else a single process."""
+    timeout_minutes: Positive = 60.0
+    seed: int = 0
+
+
+class BlockSettings(Group):
+    """Which scorers there are, and their sizes."""
+
+    enabled: tuple[str, ...] = ("factors", "content", "demographic", "popularity", "deep", "habit", "neighbours")
+    content_width: Annotated[int, Field(ge=8, le=1024)] = 128
+    ridge_items: Positive = 5.0
+    """Regularisation of the map from item attributes to factors."""
+    ridge_users: Positive = 30.0
+    """Regularisation of the map from user attributes to factors."""
+    demographic_prior: Positive = 20.0
+    neighbours: Count = 50
+    """Neighbours kept per item."""
+    boosts_per_user: Count = 300
+
+
+class ShelfSettings(Group):
+    """A named list: which items, how many, and whether what was bought may come again."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+    filter: str = "true"
+    """SQL condition over items, with n_events, n_users, popularity and item_group added; such as brand = 'Acme'."""
+    length: Annotated[int, Field(ge=1, le=1000)] = 10
+    exclude_purchased: bool = False
+
+
+class RankSettings(Group):
+    """Lists and audiences."""
+
+    shelves: tuple[ShelfSettings, ...] = (
+        ShelfSettings(name="for_you"),
+        ShelfSettings(name="established", filter="item_group = 'established'"),
+        ShelfSettings(name="new_arrivals", filter="item_group = 'new'"),
+    )
+    audience_length: Annotated[int, Field(ge=1, le=100_000)] = 100
+    users_per_task: Count = 20_000
+    items_per_task: Count = 50_000
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> RankSettings:
+        names = [s.name for s in self.shelves]
+        if len(set(names)) != len(names):
+            raise ValueError(f"shelf names repeat: {names}")
+        return self
+
+
+class BacktestSettings(Group):
+    """How the project judges itself and learns its weights."""
+
+    cold_user_share: Share = 0.2
+    cold_item_share: Share = 0.2
+    holdout: Literal["auto", "time", "last"] = "auto"
+    """time: everything in the last period; last: each user's last day; auto: time where enough users span the cut."""
+    holdout_share: Share = 0.08
+    """Share of the events that the time cut hides."""
+    learn_users: Count = 1_500
+    """Simulated users per route and item group that the weights are learned on."""
+    k: Count = 10
+    bootstrap: Count = 200
+    seed: int = 0
+
+
+class Settings(Group):
+    """Everything that one deployment sets."""
+
+    lake: LakeSettings = LakeSettings()
+    spark: SparkSettings = SparkSettings()
+    source: SourceSettings = SourceSettings()
+    cleaning: CleaningSettings = CleaningSettings()
+    profiles: ProfileSettings = ProfileSettings()
+    vectors: VectorSettings = VectorSettings()
+    als: AlsSettings = AlsSettings()
+    coldstart: ColdStartSettings = ColdStartSettings()
+    blocks: BlockSettings = BlockSettings()
+    rank: RankSettings = RankSettings()
+    backtest: BacktestSettings = BacktestSettings()

@@ -1,0 +1,65 @@
+"""The Spark session: the one that is there (spark-submit, Databricks), else one made from the settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pyspark import SparkConf, SparkContext
+from pyspark.sql import SparkSession
+
+from recsys_spark.config.settings import SparkSettings
+
+DELTA_PACKAGE = "io.delta:delta-spark_2.13:4.0.1"
+
+REQUIRED = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    # Ids and numbers that do not parse must reach the quarantine as null, not stop the job.
+    "spark.sql.ansi.enabled": "false",
+}
+
+DEFAULTS = {
+    "spark.jars.packages": DELTA_PACKAGE,
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # A small lake would otherwise start 50 tasks per snapshot and 10,000 per vacuum.
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
+    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
+    "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
+}
+
+
+def open_session(settings: SparkSettings, app_name: str) -> SparkSession:
+    """A session with Delta; values that the submitting side already set are kept.
+
+    On Databricks the running session is returned as it is, with the runtime settings that this project needs.
+    """
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        active.conf.set("spark.sql.session.timeZone", "UTC")
+        active.conf.set("spark.sql.ansi.enabled", "false")
+        return active
+    # Executors must run the same interpreter as the driver, or they miss this package's dependencies.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if "PYSPARK_GATEWAY_PORT" in os.environ:  # started by spark-submit: its values are in the JVM already
+        SparkContext._ensure_initialized()
+    conf = SparkConf()
+    conf.setAppName(app_name)
+    wanted = {
+        "spark.master": settings.master,
+        "spark.driver.memory": settings.driver_memory,
+        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
+        **DEFAULTS,
+        **settings.extra,
+    }
+    for key, value in wanted.items():
+        conf.setIfMissing(key, value)
+    for key, value in REQUIRED.items():
+        conf.set(key, value)
+    session = SparkSession.builder.config(conf=conf).getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session

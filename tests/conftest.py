@@ -1,0 +1,38 @@
+"""One Spark session for all tests, started by the first test that asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from recsys_spark.config.settings import SparkSettings
+from recsys_spark.contracts import table
+from recsys_spark.contracts.spark import spark_schema
+from recsys_spark.session import open_session
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    # Two cores and four partitions: enough to shuffle, small enough that a test takes a second.
+    session = open_session(SparkSettings(master="local[2]", driver_memory="2g", shuffle_partitions=4), "recsys tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture()
+def rows(spark: SparkSession):
+    """rows("events", dict(...), dict(...)): a frame of that contract; what a row leaves out is neutral."""
+
+    def build(name: str, *given: dict) -> DataFrame:
+        contract = table(name)
+        return spark.createDataFrame([contract.row_of(**g) for g in given], spark_schema(contract))
+
+    return build
+
+
+def at(text: str) -> datetime:
+    """A UTC time for test rows."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
