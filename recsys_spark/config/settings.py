@@ -220,6 +220,11 @@ class RankSettings(Group):
     users_per_task: Count = 20_000
     items_per_task: Count = 50_000
 
+    @property
+    def discovery_only(self) -> bool:
+        """Whether no shelf shows what was bought before; the backtest then judges on items new to the user."""
+        return all(s.exclude_purchased for s in self.shelves)
+
     @model_validator(mode="after")
     def _names_are_unique(self) -> RankSettings:
         names = [s.name for s in self.shelves]

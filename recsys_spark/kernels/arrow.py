@@ -1,0 +1,49 @@
+"""Between Arrow list columns and NumPy matrices, without copying through Python objects."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+
+def matrix(column: pa.Array | pa.ChunkedArray, dtype: type = np.float32) -> np.ndarray:
+    """A list column whose lists all have one length, as a matrix [rows, length].
+
+    Raises:
+        ValueError: a list is null or of another length.
+    """
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+        if isinstance(column, pa.ChunkedArray):  # no rows
+            return np.empty((0, 0), dtype)
+    if len(column) == 0:
+        return np.empty((0, 0), dtype)
+    lengths = np.diff(column.offsets.to_numpy())
+    if column.null_count or lengths.min() != lengths.max():
+        raise ValueError(
+            f"expected lists of one length, found lengths {lengths.min()} to {lengths.max()} and {column.null_count} nulls"
+        )
+    values = column.flatten().to_numpy(zero_copy_only=False)
+    return np.ascontiguousarray(values.reshape(len(column), -1), dtype=dtype)
+
+
+def list_column(values: np.ndarray) -> pa.ListArray:
+    """A matrix [rows, length] as a column of lists of float32."""
+    rows, length = values.shape
+    offsets = np.arange(0, rows * length + 1, length, dtype=np.int32) if length else np.zeros(rows + 1, np.int32)
+    flat = np.ascontiguousarray(values, dtype=np.float32).ravel()
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat))
+
+
+def sparse_rows(
+    index_column: pa.Array | pa.ChunkedArray, value_column: pa.Array | pa.ChunkedArray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Aligned list columns of positions and values as CSR parts: indptr [rows + 1], indices [nnz], values [nnz]."""
+    index = index_column.combine_chunks() if isinstance(index_column, pa.ChunkedArray) else index_column
+    value = value_column.combine_chunks() if isinstance(value_column, pa.ChunkedArray) else value_column
+    if len(index) == 0:
+        return np.zeros(1, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
+    indptr = index.offsets.to_numpy().astype(np.int64)
+    indices = index.flatten().to_numpy(zero_copy_only=False).astype(np.int64)
+    values = value.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    return indptr - indptr[0], indices, values
