@@ -1,0 +1,215 @@
+"""Users and items laid out over a grid of tasks: a cell holds one bucket of users and one shard of items.
+
+Every user meets every item in exactly one cell. What is sparse (boosts, excluded items) travels with the user as
+arrays, bounded by how many boosts and purchases a user has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from recsys_spark.contracts.spark import spark_type
+from recsys_spark.kernels.arrow import matrix
+from recsys_spark.kernels.tiles import Pairs, Scorers, Side
+from recsys_spark.rank.variants import ITEM_GROUPS, ROUTES
+
+CELL = ("bucket", "shard")
+BOOST_ARRAYS = (("item_id", "boost_items"), ("code", "boost_scorers"), ("value", "boost_values"))
+_ARROW = {
+    "string": pa.string(),
+    "int": pa.int32(),
+    "boolean": pa.bool_(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "array<float>": pa.list_(pa.float32()),
+    "array<double>": pa.list_(pa.float64()),
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How many buckets of users and shards of items there are."""
+
+    user_buckets: int
+    item_shards: int
+
+
+@dataclass(frozen=True)
+class ScorerNames:
+    """The scorers in the kernel's order: dense ones with their place in the vectors, then sparse ones."""
+
+    dense: tuple[str, ...]
+    spans: tuple[tuple[int, int], ...]
+    sparse: tuple[str, ...]
+
+    @classmethod
+    def of(cls, layout: dict[str, tuple[int, int]], scorers: set[str]) -> ScorerNames:
+        """The given scorers; those that the layout does not place are sparse."""
+        dense = sorted((name for name in scorers if name in layout), key=lambda name: layout[name])
+        return cls(tuple(dense), tuple(layout[name] for name in dense), tuple(sorted(scorers - set(layout))))
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Dense, then sparse."""
+        return self.dense + self.sparse
+
+
+def lay_out(
+    users: DataFrame,
+    items: DataFrame,
+    grid: Grid,
+    work: Callable[[pa.Table, pa.Table], pa.Table],
+    fields: Mapping[str, str],
+) -> DataFrame:
+    """Call ``work(users, items)`` once for every cell and return its rows.
+
+    Args:
+        users: from with_sparse, perhaps with further columns.
+        items: item_blocks, perhaps with further columns.
+        grid: buckets and shards.
+        work: a module-level function, bound with functools.partial; it runs on executors.
+        fields: column names and types of what ``work`` returns.
+    """
+    schema = T.StructType([T.StructField(name, spark_type(kind)) for name, kind in fields.items()])
+    left = users.select(_hashed("user_id", grid.user_buckets, "bucket"), _each(grid.item_shards, "shard"), "*")
+    right = items.select(_hashed("item_id", grid.item_shards, "shard"), _each(grid.user_buckets, "bucket"), "*")
+    return left.groupBy(*CELL).cogroup(right.groupBy(*CELL)).applyInArrow(work, schema)
+
+
+def with_sparse(
+    users: DataFrame, boosts: DataFrame, excluded: DataFrame | None, sparse_scorers: Sequence[str]
+) -> DataFrame:
+    """Users with their boosts as three aligned arrays and their excluded items as one.
+
+    Args:
+        users: at least user_id.
+        boosts: the table boosts; scorers that are not named are left out.
+        excluded: pairs (user_id, item_id), or None for none.
+        sparse_scorers: names of boost scorers; boost_scorers holds positions in it.
+    """
+    found = users.join(_boost_arrays(boosts, sparse_scorers), "user_id", "left")
+    filled = [
+        _or_empty(name, of)
+        for name, of in (("boost_items", "string"), ("boost_scorers", "int"), ("boost_values", "double"))
+    ]
+    joined = found.select(*users.columns, *filled)
+    if excluded is None:
+        return joined.select("*", _empty("array<string>").alias("excluded_items"))
+    arrays = excluded.groupBy("user_id").agg(F.collect_set("item_id").alias("excluded_items"))
+    return joined.join(arrays, "user_id", "left").withColumn("excluded_items", _or_empty("excluded_items", "string"))
+
+
+def position(value: Column, names: Sequence[str]) -> Column:
+    """Position from 0 of a string among fixed names; -1 where it is none of them."""
+    found = F.array_position(F.array(*[F.lit(name) for name in names]), value) if names else F.lit(0)
+    return (found - 1).cast("int")
+
+
+@dataclass(frozen=True)
+class UserCell:
+    """The users of a cell in the order of user_id, their pairs addressed by item position."""
+
+    ids: pa.Array
+    side: Side
+    scorers: Scorers
+    excluded: Pairs
+
+    @classmethod
+    def of(cls, users: pa.Table, item_ids: pa.Array, spans: tuple[tuple[int, int], ...], n_sparse: int) -> UserCell:
+        """Read a table made by with_sparse."""
+        rows, columns = _pairs(users["boost_items"], item_ids)
+        scorer = _flat(users["boost_scorers"])
+        values = _flat(users["boost_values"])
+        known = columns >= 0
+        sparse = [known & (scorer == place) for place in range(n_sparse)]
+        pairs = tuple(Pairs.of(rows[mask], columns[mask], values[mask]) for mask in sparse)
+        who, what = _pairs(users["excluded_items"], item_ids)
+        excluded = Pairs.of(who[what >= 0], what[what >= 0], np.ones(int((what >= 0).sum())))
+        return cls(users["user_id"].combine_chunks(), _side(users, "route", ROUTES), Scorers(spans, pairs), excluded)
+
+
+@dataclass(frozen=True)
+class ItemCell:
+    """The items of a cell in the order of item_id."""
+
+    ids: pa.Array
+    side: Side
+
+    @classmethod
+    def of(cls, items: pa.Table) -> ItemCell:
+        """Read a table of item_blocks, sorted."""
+        return cls(items["item_id"].combine_chunks(), _side(items, "item_group", ITEM_GROUPS))
+
+
+def arrow_schema(fields: Mapping[str, str]) -> pa.Schema:
+    """The same columns for Arrow; executors have no session to ask."""
+    return pa.schema([(name, _ARROW[kind]) for name, kind in fields.items()])
+
+
+def in_order(table: pa.Table, key: str) -> pa.Table:
+    """The table in ascending order of a string column, in one chunk, so that a tie breaks the same way everywhere."""
+    whole = table.combine_chunks()
+    return whole.take(pc.sort_indices(whole[key])).combine_chunks()
+
+
+def taken(values: pa.Array, positions: np.ndarray) -> pa.Array:
+    """The values at these positions."""
+    return values.take(pa.array(positions, pa.int64()))
+
+
+def _side(table: pa.Table, kind: str, names: Sequence[str]) -> Side:
+    codes = pc.index_in(table[kind].combine_chunks(), value_set=pa.array(names))
+    if codes.null_count:
+        odd = pc.unique(pc.filter(table[kind], pc.is_null(codes))).to_pylist()
+        raise ValueError(f"column {kind} holds {odd}; expected one of {', '.join(names)}")
+    vectors = matrix(table["vector"])
+    if not np.isfinite(vectors).all():
+        raise ValueError(f"{int((~np.isfinite(vectors)).sum())} values of {kind} vectors are NaN or infinite")
+    return Side(vectors, codes.to_numpy(zero_copy_only=False).astype(np.int64))
+
+
+def _pairs(lists: pa.ChunkedArray, item_ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Row and item position of every id in a column of id lists; -1 where this shard does not hold the item."""
+    column = lists.combine_chunks()
+    rows = np.repeat(np.arange(len(column)), np.diff(column.offsets.to_numpy()))
+    found = pc.fill_null(pc.index_in(column.flatten(), value_set=item_ids), -1)
+    return rows, found.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _flat(lists: pa.ChunkedArray) -> np.ndarray:
+    return lists.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+
+
+def _boost_arrays(boosts: DataFrame, scorers: Sequence[str]) -> DataFrame:
+    found = boosts.select("user_id", "item_id", "value", position(F.col("scorer"), scorers).alias("code"))
+    packed = F.collect_list(F.struct("item_id", "code", "value")).alias("packed")
+    return (
+        found.where("code >= 0")
+        .groupBy("user_id")
+        .agg(packed)
+        .select("user_id", *[F.col(f"packed.{old}").alias(new) for old, new in BOOST_ARRAYS])
+    )
+
+
+def _hashed(column: str, n: int, name: str) -> Column:
+    return F.pmod(F.xxhash64(column), F.lit(n)).cast("int").alias(name)
+
+
+def _each(n: int, name: str) -> Column:
+    return F.explode(F.sequence(F.lit(0), F.lit(n - 1))).alias(name)
+
+
+def _empty(kind: str) -> Column:
+    return F.array().cast(kind)
+
+
+def _or_empty(column: str, of: str) -> Column:
+    return F.coalesce(F.col(column), _empty(f"array<{of}>")).alias(column)

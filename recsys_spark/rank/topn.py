@@ -1,0 +1,182 @@
+"""The best items for every user, on every shelf, under every weighting: exact and distributed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from recsys_spark.errors import SettingsError
+from recsys_spark.kernels.tiles import Chosen, Mixture, Shelf
+from recsys_spark.kernels.tiles import top_n as best_of_tile
+from recsys_spark.rank.cells import (
+    Grid,
+    ItemCell,
+    ScorerNames,
+    UserCell,
+    arrow_schema,
+    in_order,
+    lay_out,
+    position,
+    taken,
+    with_sparse,
+)
+from recsys_spark.rank.variants import Variant
+
+FOUND = {
+    "variant": "string",
+    "shelf": "string",
+    "user_id": "string",
+    "rank": "int",
+    "item_id": "string",
+    "logit": "double",
+    "raw": "double",
+    "route": "string",
+    "contributions": "array<double>",
+}
+
+
+def top_n(
+    user_blocks: DataFrame,
+    item_blocks: DataFrame,
+    boosts: DataFrame,
+    layout: dict[str, tuple[int, int]],
+    shelf_items: DataFrame,
+    excluded: DataFrame | None,
+    variants: Sequence[Variant],
+    shelves: Mapping[str, tuple[int, bool]],
+    user_buckets: int,
+    item_shards: int,
+) -> DataFrame:
+    """The first N items of every user and shelf under every variant.
+
+    Within a shelf both item groups compete by calibrated probability; ties go to the higher uncalibrated score, then to
+    the lower item_id. The order follows the logit, since the probability of sure things rounds to 1.
+
+    Args:
+        user_blocks: the table, or some users of it.
+        item_blocks: the table, or some items of it.
+        boosts: the table.
+        layout: block to (start, width), as the table blocks has it.
+        shelf_items: (shelf, item_id), from shelves.shelf_items.
+        excluded: pairs (user_id, item_id) that shelves with the flag leave out; None for none.
+        variants: weightings, with different names.
+        shelves: shelf to (length, whether excluded pairs are left out).
+        user_buckets: parts that the users are hashed into.
+        item_shards: parts that the items are hashed into.
+
+    Returns:
+        variant, shelf, user_id, rank (from 1), item_id, score (probability), route, and evidence: each scorer's
+        weighted part of the uncalibrated score, where it is not 0.
+
+    Raises:
+        SettingsError: no variant or shelf is given, or a name repeats.
+    """
+    _check(variants, shelves)
+    names = ScorerNames.of(layout, set().union(*[variant.scorers() for variant in variants]))
+    plan = _Plan(
+        names.spans,
+        len(names.sparse),
+        tuple((variant.name, variant.mixture(names.all)) for variant in variants),
+        tuple((shelf, length, exclude) for shelf, (length, exclude) in shelves.items()),
+    )
+    users = with_sparse(user_blocks.select("user_id", "route", "vector"), boosts, excluded, names.sparse)
+    items = _shelved(item_blocks.select("item_id", "item_group", "vector"), shelf_items, list(shelves))
+    found = lay_out(users, items, Grid(user_buckets, item_shards), partial(_best_of_cell, plan), FOUND)
+    merged = found if item_shards == 1 else _merged(found, shelves)
+    evidence = evidence_map(names.all).alias("evidence")
+    return merged.select("variant", "shelf", "user_id", "rank", "item_id", probability(), "route", evidence)
+
+
+def probability() -> Column:
+    """Column score: sigmoid of the column logit."""
+    return (1 / (1 + F.exp(-F.col("logit")))).alias("score")
+
+
+def evidence_map(scorers: Sequence[str]) -> Column:
+    """Column contributions as a map from scorer to part of the score, without zeros."""
+    names = F.array(*[F.lit(name) for name in scorers]).cast("array<string>")
+    parts = F.map_from_arrays(names, F.col("contributions"))
+    return F.map_filter(parts, lambda _, part: part != 0)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a task needs besides its users and items; small, and the same for every task."""
+
+    spans: tuple[tuple[int, int], ...]
+    n_sparse: int
+    mixtures: tuple[tuple[str, Mixture], ...]
+    shelves: tuple[tuple[str, int, bool], ...]
+
+
+def _best_of_cell(plan: _Plan, users: pa.Table, items: pa.Table) -> pa.Table:
+    """One bucket of users against one shard of items."""
+    if users.num_rows == 0 or items.num_rows == 0:
+        return arrow_schema(FOUND).empty_table()
+    users, items = in_order(users, "user_id"), in_order(items, "item_id")
+    item_cell = ItemCell.of(items)
+    user_cell = UserCell.of(users, item_cell.ids, plan.spans, plan.n_sparse)
+    shelves = _shelves(plan, items)
+    found = []
+    for name, mixture in plan.mixtures:
+        best = best_of_tile(user_cell.side, item_cell.side, user_cell.scorers, mixture, shelves, user_cell.excluded)
+        found.append(_as_table(best, name, plan, users, item_cell.ids))
+    return pa.concat_tables(found)
+
+
+def _shelves(plan: _Plan, items: pa.Table) -> list[Shelf]:
+    lists = items["shelves"].combine_chunks()
+    rows = np.repeat(np.arange(len(lists)), np.diff(lists.offsets.to_numpy()))
+    codes = lists.flatten().to_numpy(zero_copy_only=False)
+    return [Shelf(rows[codes == place], length, exclude) for place, (_, length, exclude) in enumerate(plan.shelves)]
+
+
+def _as_table(best: Chosen, variant: str, plan: _Plan, users: pa.Table, item_ids: pa.Array) -> pa.Table:
+    shelf_names = pa.array([shelf for shelf, _, _ in plan.shelves])
+    columns = [
+        pa.array([variant]).take(pa.array(np.zeros(len(best.user), np.int64))),
+        taken(shelf_names, best.shelf),
+        taken(users["user_id"].combine_chunks(), best.user),
+        pa.array(best.rank, pa.int32()),
+        taken(item_ids, best.item),
+        pa.array(best.logit, pa.float64()),
+        pa.array(best.raw, pa.float64()),
+        taken(users["route"].combine_chunks(), best.user),
+        _lists(best.contributions),
+    ]
+    return pa.Table.from_arrays(columns, schema=arrow_schema(FOUND))
+
+
+def _lists(values: np.ndarray) -> pa.ListArray:
+    offsets = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
+
+
+def _merged(found: DataFrame, shelves: Mapping[str, tuple[int, bool]]) -> DataFrame:
+    """The best over all shards of each list."""
+    one_list = Window.partitionBy("variant", "shelf", "user_id")
+    best_first = one_list.orderBy(F.desc("logit"), F.desc("raw"), "item_id")
+    lengths = F.create_map(*[F.lit(part) for shelf, (length, _) in shelves.items() for part in (shelf, length)])
+    ranked = found.withColumn("rank", F.row_number().over(best_first))
+    return ranked.where(F.col("rank") <= lengths[F.col("shelf")])
+
+
+def _shelved(items: DataFrame, shelf_items: DataFrame, shelves: Sequence[str]) -> DataFrame:
+    """Items that stand on a shelf, with the positions of their shelves."""
+    codes = shelf_items.select("item_id", position(F.col("shelf"), shelves).alias("code")).where("code >= 0")
+    return items.join(codes.groupBy("item_id").agg(F.collect_set("code").alias("shelves")), "item_id", "inner")
+
+
+def _check(variants: Sequence[Variant], shelves: Mapping[str, tuple[int, bool]]) -> None:
+    names = [variant.name for variant in variants]
+    if not names or not shelves or len(set(names)) != len(names):
+        raise SettingsError(
+            f"top-N needs variants with different names and at least one shelf; found variants {names}, "
+            f"shelves {list(shelves)}"
+        )
