@@ -1,0 +1,43 @@
+"""Write the examples, users and items that the deep model trains on and scores, in files that training shards share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jobs.context import Job, run_job
+from recsys_spark.dataset.materialize import training_tables
+
+OUTPUTS = ("training_examples", "training_users", "training_items")
+
+FILES_PER_PROCESS = 8
+"""Files of equal size that each training process reads: enough to shuffle and to balance, few to open."""
+
+
+def run(job: Job) -> None:
+    """Materialise one fold's training tables."""
+    settings = job.settings.coldstart
+    tables = training_tables(
+        job.read("interactions"),
+        job.read("user_profiles"),
+        job.read("item_vectors"),
+        attribute_length=settings.attribute_length,
+        history_length=settings.history_length,
+        item_feature_length=settings.item_feature_length,
+        max_examples=settings.max_examples,
+        held_out_share=settings.held_out_share,
+        seed=settings.seed,
+    )
+    files = FILES_PER_PROCESS * settings.processes
+    for name, frame in tables._asdict().items():
+        job.describe(f"materialise {name}")
+        # Round robin: every file, and so every process, gets the same number of rows.
+        job.write(name, frame.repartition(files))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a command."""
+    return run_job("materialize_dataset", __doc__ or "", run, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

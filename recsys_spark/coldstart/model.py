@@ -1,0 +1,128 @@
+"""Two towers that place users and items in one space; one model serves the new and the known.
+
+What is known of an id (an item's own embedding, a user's history) is an input that may be absent. Training drops it at
+random, so that the towers learn to do with attributes and text alone: Volkovs, Yu and Poutanen (2017), DropoutNet:
+Addressing Cold Start in Recommender Systems, NeurIPS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from recsys_spark.coldstart.catalogue import Catalogue
+
+EMBEDDING_SCALE = 0.05
+
+
+class EmbeddingTable(keras.layers.Layer):
+    """Rows looked up without reading the whole table, so that its gradient stays sparse; index 0 is no row."""
+
+    def __init__(self, rows: int, width: int, **options: str) -> None:
+        super().__init__(**options)
+        self.table = self.add_weight(
+            shape=(rows + 1, width), initializer=keras.initializers.RandomNormal(stddev=EMBEDDING_SCALE), name="table"
+        )
+
+    def call(self, idx: tf.Tensor) -> tf.Tensor:
+        """[...] -> [..., width]; zeros for index 0."""
+        rows = tf.nn.embedding_lookup(self.table.value, idx)
+        return rows * tf.cast(idx > 0, rows.dtype)[..., None]
+
+    def mean(self, idx: tf.Tensor) -> tf.Tensor:
+        """[n, length] -> [n, width]: mean over the indexes that are not 0; zeros where there are none."""
+        held = tf.cast(tf.math.count_nonzero(idx, axis=1, keepdims=True), tf.float32)
+        return tf.math.divide_no_nan(tf.reduce_sum(self(idx), axis=1), held)
+
+
+class TwoTowers(keras.Model):
+    """Item tower and user tower over shared embeddings of items and their attributes."""
+
+    def __init__(
+        self, catalogue: Catalogue, n_attributes: int, width: int, hidden: Sequence[int], temperature: float
+    ) -> None:
+        """Make the weights.
+
+        Args:
+            catalogue: static features of all items.
+            n_attributes: largest index of a user attribute.
+            width: of the embeddings and of the towers' output.
+            hidden: widths of the layers between.
+            temperature: user vectors are divided by it.
+        """
+        super().__init__(name="two_towers")
+        self.items_known = catalogue
+        self.width = width
+        self.temperature = temperature
+        dense_width = int(catalogue.dense.shape[1])
+        self.item_ids = EmbeddingTable(catalogue.n_items, width, name="item_ids")
+        self.item_features = EmbeddingTable(catalogue.n_features, width, name="item_features")
+        self.user_attributes = EmbeddingTable(n_attributes, width, name="user_attributes")
+        self.dense_part = _built(keras.layers.Dense(width, name="dense_part"), dense_width) if dense_width else None
+        content = width * (2 if self.dense_part else 1)
+        self.item_tower = _tower("item_tower", width + content, hidden, width)
+        self.user_tower = _tower("user_tower", 2 * width + content + 2, hidden, width)
+
+    def content(self, item_idx: tf.Tensor) -> tf.Tensor:
+        """What an item is, ids left out: [n] -> [n, width or 2 * width]."""
+        features = self.item_features.mean(tf.gather(self.items_known.features, item_idx))
+        if self.dense_part is None:
+            return features
+        return tf.concat([features, self.dense_part(tf.gather(self.items_known.dense, item_idx))], axis=1)
+
+    def items(self, item_idx: tf.Tensor, id_idx: tf.Tensor) -> tf.Tensor:
+        """Item vectors of unit length.
+
+        Args:
+            item_idx: int32 [n], whose content is used.
+            id_idx: int32 [n], the same index, or 0 where the id is unknown or dropped.
+
+        Returns:
+            float32 [n, width].
+        """
+        inputs = tf.concat([self.item_ids(id_idx), self.content(item_idx)], axis=1)
+        return tf.math.l2_normalize(self.item_tower(inputs), axis=1)
+
+    def users(self, attribute_idx: tf.Tensor, history_idx: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+        """User vectors, of length 1 / temperature, so that a dot product with an item vector is a logit.
+
+        Args:
+            attribute_idx: int32 [n, attribute length], 0 pads.
+            history_idx: int32 [n, history length], 0 pads; all 0 for a new user.
+            known: int32 [n_items + 1], the embedding index of each item, 0 where it is unknown.
+
+        Returns:
+            float32 [n, width].
+        """
+        attributes = self.user_attributes.mean(attribute_idx)
+        ids, content = self._history(history_idx, known)
+        met = tf.cast(tf.math.count_nonzero(history_idx, axis=1, keepdims=True), tf.float32)
+        described = tf.cast(tf.reduce_any(attribute_idx > 0, axis=1, keepdims=True), tf.float32)
+        inputs = tf.concat([attributes, ids, content, tf.math.log1p(met), described], axis=1)
+        return tf.math.l2_normalize(self.user_tower(inputs), axis=1) / self.temperature
+
+    def _history(self, history_idx: tf.Tensor, known: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Means over the history of id embeddings [n, width] and of content [n, content width].
+
+        A batch names the same items again and again: each distinct item is encoded once.
+        """
+        distinct, position = tf.unique(tf.reshape(history_idx, [-1]))
+        both = tf.concat([self.item_ids(tf.gather(known, distinct)), self.content(distinct)], axis=1)
+        both = both * tf.cast(distinct > 0, tf.float32)[:, None]
+        rows = tf.reshape(tf.gather(both, position), [*tf.unstack(tf.shape(history_idx)), both.shape[1]])
+        met = tf.cast(tf.math.count_nonzero(history_idx, axis=1, keepdims=True), tf.float32)
+        mean = tf.math.divide_no_nan(tf.reduce_sum(rows, axis=1), met)
+        return mean[:, : self.width], mean[:, self.width :]
+
+
+def _tower(name: str, inputs: int, hidden: Sequence[int], width: int) -> keras.Sequential:
+    layers = [keras.layers.Dense(units, activation="relu") for units in hidden]
+    return keras.Sequential([keras.Input((inputs,)), *layers, keras.layers.Dense(width)], name=name)
+
+
+def _built(layer: keras.layers.Layer, inputs: int) -> keras.layers.Layer:
+    """Weights exist before the first step, so that they can be broadcast and restored."""
+    layer.build((None, inputs))
+    return layer
