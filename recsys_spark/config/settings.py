@@ -132,8 +132,8 @@ class VectorSettings(Group):
     """How items become vectors."""
 
     min_feature_holders: Count = 2
-    max_features: Annotated[int, Field(ge=1, le=8192)] = 2048
-    crosses: bool = True
+    max_features: Annotated[int, Field(ge=1, le=8192)] = 4096
+    crosses: bool = False
     """Encode pairs such as brand x category as features of their own."""
     price_bins: Annotated[int, Field(ge=2, le=100)] = 10
     text: bool = True
@@ -149,6 +149,10 @@ class AlsSettings(Group):
     iterations: Count = 10
     regularization: Positive = 0.1
     alpha: Positive = 20.0
+    browse_weight: Share = 0.3
+    """Confidence of a pair that only viewed or carted, relative to one with a purchase."""
+    checkpoint: str | None = None
+    """Folder that every host reaches; cuts the lineage of long fits on clusters."""
     seed: int = 0
 
 
@@ -186,15 +190,27 @@ class ColdStartSettings(Group):
 class BlockSettings(Group):
     """Which scorers there are, and their sizes."""
 
-    enabled: tuple[str, ...] = ("factors", "content", "demographic", "popularity", "deep", "habit", "neighbours")
-    content_width: Annotated[int, Field(ge=8, le=1024)] = 128
+    enabled: tuple[Literal["factors", "content", "demographic", "popularity", "trend", "deep", "habit", "recent",
+                           "neighbours"], ...] = (
+        "factors", "content", "demographic", "popularity", "trend", "deep", "habit", "recent", "neighbours",
+    )
+    content_width: Annotated[int, Field(ge=8, le=1024)] = 256
+    content_prior: Positive = 10.0
+    """Pseudo-interactions behind a lift: the larger, the less a few purchases say about taste."""
+    content_sample_users: Count = 20_000
+    """Users from whose tastes the content block's directions are learned."""
     ridge_items: Positive = 5.0
     """Regularisation of the map from item attributes to factors."""
     ridge_users: Positive = 30.0
     """Regularisation of the map from user attributes to factors."""
+    partials: Count = 8
+    """Tasks that sum the normal equations; each holds a matrix of features x features."""
     demographic_prior: Positive = 20.0
     neighbours: Count = 50
     """Neighbours kept per item."""
+    neighbour_history: Count = 50
+    """Strongest items of a user that neighbours are counted and looked up from."""
+    neighbour_shrinkage: Annotated[float, Field(ge=0)] = 2.0
     boosts_per_user: Count = 300
 
 

@@ -47,3 +47,22 @@ def sparse_rows(
     indices = index.flatten().to_numpy(zero_copy_only=False).astype(np.int64)
     values = value.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     return indptr - indptr[0], indices, values
+
+
+def padded(column: pa.Array | pa.ChunkedArray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lists that are empty or of length ``width`` as a matrix [rows, width], zeros where empty, and a mask of the rest.
+
+    Raises:
+        ValueError: a list has another length.
+    """
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    out = np.zeros((len(column), width), np.float32)
+    present = np.zeros(len(column), bool)
+    if len(column) and width:
+        lengths = np.diff(column.offsets.to_numpy())
+        present = lengths > 0
+        if not np.isin(lengths, (0, width)).all():
+            raise ValueError(f"expected lists of length 0 or {width}, found lengths {sorted(set(lengths.tolist()))[:5]}")
+        out[present] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+    return out, present

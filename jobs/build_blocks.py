@@ -1,0 +1,56 @@
+"""Put all scorers of each user and item side by side, and write the sparse boosts.
+
+Reads interactions, user_profiles, item_vectors, the ALS factors and the tower vectors; writes blocks, user_blocks,
+item_blocks and boosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jobs.context import Job, run_job
+from recsys_spark.blocks.boosts import boosts
+from recsys_spark.blocks.build import Inputs, make_blocks, make_layout, make_lifts, make_targets
+from recsys_spark.contracts import table
+from recsys_spark.contracts.spark import spark_schema
+
+OUTPUTS = ("blocks", "user_blocks", "item_blocks", "boosts")
+TABLES = ("interactions", "user_profiles", "item_vectors", "user_factors", "item_factors", "tower_vectors")
+
+
+def run(job: Job) -> None:
+    """Fit the maps from attributes, assemble the vectors, write the four tables."""
+    settings = job.settings.blocks
+    inputs = Inputs(
+        **{name: job.read(name) for name in TABLES},
+        n_user_features=job.read("user_features").count(),
+        n_item_features=job.read("item_features").count(),
+    )
+    deep_width = job.settings.coldstart.width if job.settings.coldstart.enabled else 0
+    layout = make_layout(inputs, settings, rank=job.settings.als.rank, deep_width=deep_width)
+    lifts = make_lifts(inputs, settings).persist()
+    targets = make_targets(inputs, settings, layout).persist()
+    users, items = make_blocks(inputs, settings, layout, lifts, targets, job.settings.backtest.seed)
+    job.write("blocks", job.spark.createDataFrame(layout.rows, spark_schema(table("blocks"))))
+    job.write("user_blocks", users)
+    job.write("item_blocks", items)
+    sparse = boosts(
+        inputs.interactions,
+        enabled=settings.enabled,
+        per_user=settings.boosts_per_user,
+        neighbours=settings.neighbours,
+        history=settings.neighbour_history,
+        shrinkage=settings.neighbour_shrinkage,
+    )
+    job.write("boosts", sparse)
+    lifts.unpersist()
+    targets.unpersist()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the step from the command line."""
+    return run_job("build_blocks", __doc__, run, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

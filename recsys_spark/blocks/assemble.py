@@ -1,0 +1,185 @@
+"""All blocks of an id side by side: what its events taught, else what its attributes predict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse as sp
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from recsys_spark.blocks.content import ContentMap
+from recsys_spark.blocks.layout import Layout
+from recsys_spark.blocks.maps import AttributeMap
+from recsys_spark.contracts import table
+from recsys_spark.contracts.spark import spark_schema
+from recsys_spark.kernels.arrow import list_column, padded, sparse_rows
+
+
+@dataclass(frozen=True)
+class UserModel:
+    """What turns a user's row into its vector."""
+
+    layout: Layout
+    factors: AttributeMap
+    content: ContentMap
+    n_features: int
+
+
+@dataclass(frozen=True)
+class ItemModel:
+    """What turns an item's row into its vector; ``predicted`` maps to factors, log-odds, popularity and trend."""
+
+    layout: Layout
+    predicted: AttributeMap
+    content: ContentMap
+
+
+def item_targets(
+    item_vectors: DataFrame, item_factors: DataFrame, log_odds: DataFrame, layout: Layout
+) -> DataFrame:
+    """item_id, feature_idx, target: what events taught about each item that has them (factors, odds, popularity)."""
+    known = item_vectors.where("n_users > 0").join(item_factors, on="item_id", how="left").join(
+        log_odds, on="item_id", how="left"
+    )
+    complete = known.where(_whole("factors", layout.factors) & _whole("log_odds", layout.demographic))
+    return complete.select("item_id", "feature_idx", F.concat(*_target_parts(layout)).alias("target"))
+
+
+def target_width(layout: Layout) -> int:
+    """Length of the target of :func:`item_targets`."""
+    return layout.factors + layout.demographic + layout.popularity + layout.trend
+
+
+def user_rows(user_profiles: DataFrame, user_factors: DataFrame, lifts: DataFrame, towers: DataFrame) -> DataFrame:
+    """Each user with all that its vector is made of; empty arrays where there is nothing."""
+    deep = towers.where("side = 'user'").select(F.col("idx").alias("user_idx"), F.col("vector").alias("deep"))
+    taste = lifts.select(
+        "user_id", F.col("feature_idx").alias("lift_idx"), F.col("feature_value").alias("lift_value")
+    )
+    joined = (
+        user_profiles.join(user_factors, on="user_id", how="left")
+        .join(taste, on="user_id", how="left")
+        .join(deep, on="user_idx", how="left")
+    )
+    return joined.select(
+        "user_id",
+        F.col("state").alias("route"),
+        "n_events",
+        "feature_idx",
+        "feature_value",
+        _or_empty("factors"),
+        _or_empty("lift_idx", "int"),
+        _or_empty("lift_value"),
+        _or_empty("deep"),
+    )
+
+
+def user_blocks(rows: DataFrame, model: UserModel) -> DataFrame:
+    """USER_BLOCKS from :func:`user_rows`."""
+    schema = spark_schema(table("user_blocks"))
+    return rows.mapInArrow(partial(_user_vectors, model=model), schema)
+
+
+def item_rows(item_vectors: DataFrame, targets: DataFrame, towers: DataFrame) -> DataFrame:
+    """Each item with all that its vector is made of; empty arrays where there is nothing."""
+    deep = towers.where("side = 'item'").select(F.col("idx").alias("item_idx"), F.col("vector").alias("deep"))
+    joined = item_vectors.join(targets.select("item_id", "target"), on="item_id", how="left").join(
+        deep, on="item_idx", how="left"
+    )
+    group = F.when(F.col("n_events") > 0, "established").otherwise("new")
+    return joined.select(
+        "item_id",
+        group.alias("item_group"),
+        "n_events",
+        "feature_idx",
+        "feature_value",
+        _or_empty("target"),
+        _or_empty("deep"),
+    )
+
+
+def item_blocks(rows: DataFrame, model: ItemModel) -> DataFrame:
+    """ITEM_BLOCKS from :func:`item_rows`."""
+    schema = spark_schema(table("item_blocks"))
+    return rows.mapInArrow(partial(_item_vectors, model=model), schema)
+
+
+def _target_parts(layout: Layout) -> list[Column]:
+    parts = {
+        "factors": F.col("factors"),
+        "demographic": F.col("log_odds"),
+        "popularity": F.array(F.log1p("n_users").cast("float")),
+        "trend": F.array(F.log1p("popularity").cast("float")),
+    }
+    return [column for name, column in parts.items() if getattr(layout, name)]
+
+
+def _whole(name: str, width: int) -> Column:
+    return F.coalesce(F.size(name) == width, F.lit(False)) if width else F.lit(True)
+
+
+def _or_empty(name: str, element: str = "float") -> Column:
+    return F.coalesce(F.col(name), F.array().cast(f"array<{element}>")).alias(name)
+
+
+def _user_vectors(batches: Iterator[pa.RecordBatch], model: UserModel) -> Iterator[pa.RecordBatch]:
+    layout = model.layout
+    for batch in batches:
+        indptr, indices, values = sparse_rows(batch["feature_idx"], batch["feature_value"])
+        attributes = _dense(indptr, indices, values, model.n_features)
+        parts = {
+            "factors": _own_or_predicted(batch, "factors", layout.factors, model.factors.predict(indptr, indices)),
+            "content": _project(batch, "lift_idx", "lift_value", model.content.lifts),
+            "demographic": attributes,
+            "popularity": np.ones((batch.num_rows, 1), np.float32),
+            "trend": np.ones((batch.num_rows, 1), np.float32),
+            "deep": padded(batch["deep"], layout.deep)[0],
+        }
+        yield _rows(batch, ["user_id", "route", "n_events"], parts, layout)
+
+
+def _item_vectors(batches: Iterator[pa.RecordBatch], model: ItemModel) -> Iterator[pa.RecordBatch]:
+    layout = model.layout
+    for batch in batches:
+        indptr, indices, _ = sparse_rows(batch["feature_idx"], batch["feature_value"])
+        predicted = model.predicted.predict(indptr, indices)
+        learned = _own_or_predicted(batch, "target", predicted.shape[1], predicted)
+        factors, odds, popularity, trend = np.split(
+            learned, np.cumsum([layout.factors, layout.demographic, layout.popularity]), axis=1
+        )
+        parts = {
+            "factors": factors,
+            "content": _project(batch, "feature_idx", "feature_value", model.content.items),
+            "demographic": odds,
+            "popularity": popularity,
+            "trend": trend,
+            "deep": padded(batch["deep"], layout.deep)[0],
+        }
+        yield _rows(batch, ["item_id", "item_group", "n_events"], parts, layout)
+
+
+def _own_or_predicted(batch: pa.RecordBatch, name: str, width: int, predicted: np.ndarray) -> np.ndarray:
+    own, has_own = padded(batch[name], width)
+    return np.where(has_own[:, None], own, predicted[:, :width])
+
+
+def _project(batch: pa.RecordBatch, idx: str, value: str, projection: np.ndarray) -> np.ndarray:
+    indptr, indices, values = sparse_rows(batch[idx], batch[value])
+    return sp.csr_matrix((values, indices, indptr), shape=(batch.num_rows, len(projection))) @ projection
+
+
+def _dense(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, width: int) -> np.ndarray:
+    out = np.zeros((len(indptr) - 1, width), np.float32)
+    out[np.repeat(np.arange(len(out)), np.diff(indptr)), indices] = values
+    return out
+
+
+def _rows(batch: pa.RecordBatch, keep: list[str], parts: dict[str, np.ndarray], layout: Layout) -> pa.RecordBatch:
+    vector = np.concatenate([parts[name][:, :width] for name, _, width in layout.rows], axis=1)
+    columns = [batch[name] for name in keep]
+    return pa.RecordBatch.from_arrays([*columns, list_column(vector)], names=[*keep, "vector"])

@@ -1,0 +1,90 @@
+"""Sparse scores: a user's own purchases, and items that go with what the user met."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+
+def boosts(
+    interactions: DataFrame,
+    *,
+    enabled: tuple[str, ...],
+    per_user: int,
+    neighbours: int,
+    history: int,
+    shrinkage: float,
+) -> DataFrame:
+    """BOOSTS of the enabled scorers among habit, recent and neighbours; at most ``per_user`` rows a user and scorer."""
+    parts = []
+    if "habit" in enabled:
+        parts.append(habit(interactions, "habit", F.log1p("n_sessions"), per_user))
+    if "recent" in enabled:
+        parts.append(habit(interactions, "recent", F.log1p("strength"), per_user))
+    if "neighbours" in enabled:
+        similar = similarities(interactions, neighbours=neighbours, history=history, shrinkage=shrinkage)
+        parts.append(neighbour_boosts(interactions, similar, per_user=per_user, history=history))
+    if not parts:
+        parts.append(habit(interactions.limit(0), "habit", F.lit(0.0), per_user))
+    united = parts[0]
+    for part in parts[1:]:
+        united = united.unionByName(part)
+    return united
+
+
+def habit(interactions: DataFrame, scorer: str, value: Column, per_user: int) -> DataFrame:
+    """Each user's own purchases, valued by ``value``; the ``per_user`` best of each user."""
+    bought = interactions.where("n_purchases > 0").select("user_id", "item_id", value.alias("value"))
+    return _top(bought, "user_id", "item_id", per_user).select(
+        "user_id", "item_id", F.lit(scorer).alias("scorer"), "value", F.lit(None).cast("string").alias("because_item_id")
+    )
+
+
+def similarities(interactions: DataFrame, *, neighbours: int, history: int, shrinkage: float) -> DataFrame:
+    """item_id, other_id, similarity: the ``neighbours`` items most often met together with each item.
+
+    Similarity is the cosine of the two items' users, shrunk by c / (c + shrinkage) where c users met both
+    (Bell and Koren 2007). A user counts with the ``history`` strongest items, so the work grows with users, not with
+    the square of the longest history.
+    """
+    kept = _top(interactions.select("user_id", "item_id", F.col("strength").alias("value")), "user_id", "item_id", history)
+    kept = kept.select("user_id", "item_id")
+    totals = kept.groupBy("item_id").agg(F.count("*").alias("n"))
+    pairs = (
+        kept.join(kept.select("user_id", F.col("item_id").alias("other_id")), on="user_id", how="inner")
+        .where("item_id != other_id")
+        .groupBy("item_id", "other_id")
+        .agg(F.count("*").alias("c"))
+        .where("c > 1")
+    )
+    others = totals.select(F.col("item_id").alias("other_id"), F.col("n").alias("m"))
+    cosine = F.col("c") / F.sqrt(F.col("n") * F.col("m")) * F.col("c") / (F.col("c") + shrinkage)
+    valued = (
+        pairs.join(totals, on="item_id", how="inner")
+        .join(others, on="other_id", how="inner")
+        .select("item_id", "other_id", cosine.alias("value"))
+    )
+    return _top(valued, "item_id", "other_id", neighbours).withColumnRenamed("value", "similarity")
+
+
+def neighbour_boosts(interactions: DataFrame, similar: DataFrame, *, per_user: int, history: int) -> DataFrame:
+    """The sum of similarities of an item to the user's strongest items, and the one of them that adds most."""
+    kept = _top(
+        interactions.select("user_id", "item_id", F.col("strength").alias("value")), "user_id", "item_id", history
+    ).select("user_id", F.col("item_id").alias("other_id"), F.log1p("value").alias("weight"))
+    terms = kept.join(
+        similar.select(F.col("item_id"), "other_id", "similarity"), on="other_id", how="inner"
+    ).withColumn("term", F.col("weight") * F.col("similarity"))
+    summed = terms.groupBy("user_id", "item_id").agg(
+        F.round(F.sum("term"), 9).alias("value"),
+        F.max_by("other_id", F.struct("term", "other_id")).alias("because_item_id"),
+    )
+    return _top(summed, "user_id", "item_id", per_user).select(
+        "user_id", "item_id", F.lit("neighbours").alias("scorer"), "value", "because_item_id"
+    )
+
+
+def _top(rows: DataFrame, key: str, tie: str, count: int) -> DataFrame:
+    """The ``count`` rows of highest value of each key; ties go to the smaller id."""
+    order = Window.partitionBy(key).orderBy(F.desc("value"), F.asc(tie))
+    return rows.withColumn("place", F.row_number().over(order)).where(F.col("place") <= count).drop("place")

@@ -1,0 +1,48 @@
+"""Which scorer has which positions of the scoring vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+BOOST_SCORERS = ("habit", "recent", "neighbours")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Widths of the dense blocks, in their order; blocks that are switched off have width 0 and no place."""
+
+    factors: int
+    content: int
+    demographic: int
+    popularity: int
+    trend: int
+    deep: int
+
+    @classmethod
+    def of(cls, enabled: Collection[str], *, factors: int, content: int, demographic: int, deep: int) -> Layout:
+        """The layout of the enabled blocks."""
+        widths = {
+            "factors": factors,
+            "content": content,
+            "demographic": demographic,
+            "popularity": 1,
+            "trend": 1,
+            "deep": deep,
+        }
+        return cls(**{name: width if name in enabled else 0 for name, width in widths.items()})
+
+    @property
+    def rows(self) -> list[tuple[str, int, int]]:
+        """Rows of the table blocks: name, start, width."""
+        rows, start = [], 0
+        for name, width in vars(self).items():
+            if width:
+                rows.append((name, start, width))
+                start += width
+        return rows
+
+    @property
+    def width(self) -> int:
+        """Length of the scoring vectors."""
+        return sum(vars(self).values())
