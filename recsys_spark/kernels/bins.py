@@ -1,0 +1,31 @@
+"""Quantile bins that come out the same on every run and every partitioning."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+
+def significant(value: Column, digits: int) -> Column:
+    """The value rounded to so many significant digits; 0, null and NaN stay.
+
+    Sums of doubles depend on the order in which a shuffle delivers them. Rounding them below that noise lets
+    comparisons, and with them ranks, repeat.
+    """
+    scale = F.pow(F.lit(10.0), F.lit(digits - 1.0) - F.floor(F.log10(F.abs(value))))
+    return F.when((value == 0) | F.isnan(value), value).otherwise(F.round(value * scale) / scale)
+
+
+def bin_edges(value: Column, bins: int) -> Column:
+    """Aggregate: the inner edges of ``bins`` quantile bins, as array<double>; null when there is no value.
+
+    Exact percentiles need memory for each distinct value, and approximate ones depend on the order of rows. Three
+    significant digits (at most 900 values a decade) bound the memory and keep the edges reproducible.
+    """
+    shares = [k / bins for k in range(1, bins)]
+    return F.percentile(significant(F.nanvl(value.cast("double"), F.lit(None).cast("double")), 3), shares)
+
+
+def bin_of(value: Column, edges: Column) -> Column:
+    """Bin number from 1: one more than the edges below the value. Equal values share a bin."""
+    return F.size(F.filter(edges, lambda edge: edge < value)) + F.lit(1)

@@ -1,0 +1,108 @@
+"""Attributes as sparse vectors: ``name=value`` strings, a vocabulary of them, and rows encoded against it."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from recsys_spark.kernels.bins import bin_edges, bin_of
+
+
+def attribute_values(attributes: str | Column) -> Column:
+    """map<string,array<string>> as array<string> of ``name=value``, without blank values or repeats."""
+    entries = F.map_entries(attributes)
+    named = F.flatten(
+        F.transform(entries, lambda e: F.transform(_present(e["value"]), lambda v: F.concat(e["key"], F.lit("="), v)))
+    )
+    return F.array_distinct(F.coalesce(named, _no_strings()))
+
+
+def _present(values: Column) -> Column:
+    cleaned = F.filter(values, lambda v: v.isNotNull() & (F.trim(v) != ""))
+    return F.coalesce(cleaned, _no_strings())
+
+
+def _no_strings() -> Column:
+    return F.array().cast("array<string>")
+
+
+def with_measure_values(frame: DataFrame, measures: str, column: str, bins: int) -> DataFrame:
+    """Add ``column``: map<string,double> ``measures`` as array<string> of ``name=bin_k``, k from 1.
+
+    The bins of a name are quantiles over the whole frame. Edges of all names travel in one broadcast row, so there is
+    no shuffle of the frame. Null and NaN measures give no feature.
+    """
+    edges = (
+        frame.select(F.explode(measures).alias("name", "value"))
+        .groupBy("name")
+        .agg(bin_edges(F.col("value"), bins).alias("edges"))
+        .where(F.col("edges").isNotNull())
+        .agg(F.map_from_entries(F.collect_list(F.struct("name", "edges"))).alias("_edges"))
+    )
+    known = F.filter(
+        F.map_entries(measures),
+        lambda m: m["value"].isNotNull() & ~F.isnan(m["value"]) & F.map_contains_key("_edges", m["key"]),
+    )
+
+    def named_bin(measure: Column) -> Column:
+        number = bin_of(measure["value"], F.col("_edges")[measure["key"]])
+        return F.concat(measure["key"], F.lit("=bin_"), number.cast("string"))
+
+    joined = frame.crossJoin(F.broadcast(edges))
+    return joined.withColumn(column, F.coalesce(F.transform(known, named_bin), _no_strings())).drop("_edges")
+
+
+def vocabulary(frame: DataFrame, features: str, *, min_holders: int, max_size: int) -> DataFrame:
+    """The features worth a position, by descending holders, then name.
+
+    Args:
+        frame: one row per holder.
+        features: its array<string> column, without repeats within a row.
+        min_holders: rows that a feature must occur in.
+        max_size: number of features kept; bounds the result, which later is broadcast.
+
+    Returns:
+        feature, feature_idx (int, dense from 0), n_holders, idf = log((1 + n) / (1 + n_holders)) + 1 (the smoothed
+        form of Salton and Buckley, 1988, as in scikit-learn).
+    """
+    kept = (
+        frame.select(F.explode(features).alias("feature"))
+        .groupBy("feature")
+        .agg(F.count("*").alias("n_holders"))
+        .where(F.col("n_holders") >= min_holders)
+        .orderBy(F.desc("n_holders"), "feature")
+        .limit(max_size)
+    )
+    ordered = F.array_sort(F.collect_list(F.struct((-F.col("n_holders")).alias("rank"), "feature", "n_holders")))
+    total = frame.agg(F.count("*").alias("n"))
+    idf = F.log((1 + F.col("n")) / (1 + F.col("kept.n_holders"))) + 1
+    return (
+        kept.agg(ordered.alias("all"))
+        .select(F.posexplode("all").alias("feature_idx", "kept"))
+        .crossJoin(F.broadcast(total))
+        .select("kept.feature", "feature_idx", "kept.n_holders", idf.alias("idf"))
+    )
+
+
+def encode(frame: DataFrame, id_column: str, features: str, known: DataFrame, *, by_idf: bool) -> DataFrame:
+    """Each row's features as a sparse vector over the vocabulary ``known``.
+
+    Returns:
+        id_column, feature_idx (array<int>, ascending), feature_value (array<float>, aligned). Values are 1, or with
+        ``by_idf`` the idf scaled so that the row has unit length. A row without a known feature has empty arrays.
+    """
+    exploded = frame.select(id_column, F.explode_outer(features).alias("feature"))
+    weight = F.col("idf") if by_idf else F.lit(1.0)
+    position = F.when(F.col("feature_idx").isNotNull(), F.struct("feature_idx", weight.alias("weight")))
+    encoded = (
+        exploded.join(F.broadcast(known.select("feature", "feature_idx", "idf")), "feature", "left")
+        .groupBy(id_column)
+        .agg(F.array_sort(F.collect_list(position)).alias("entries"))
+    )
+    length = F.sqrt(F.aggregate("entries", F.lit(0.0), lambda total, e: total + e["weight"] * e["weight"]))
+    divisor = length if by_idf else F.lit(1.0)
+    return encoded.select(
+        id_column,
+        F.col("entries.feature_idx").alias("feature_idx"),
+        F.transform("entries.weight", lambda w: w / divisor).cast("array<float>").alias("feature_value"),
+    )

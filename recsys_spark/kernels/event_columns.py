@@ -1,0 +1,28 @@
+"""Columns that several rooms derive from events in the same way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+SECONDS_PER_DAY = 86_400.0
+
+
+def age_days(ts: str | Column, as_of: datetime) -> Column:
+    """Days from ``ts`` to ``as_of``; 0 for what lies after it."""
+    seconds = F.lit(as_of.timestamp()) - F.col(ts).cast("double") if isinstance(ts, str) else (
+        F.lit(as_of.timestamp()) - ts.cast("double")
+    )
+    return F.greatest(seconds / SECONDS_PER_DAY, F.lit(0.0))
+
+
+def decay(ts: str | Column, as_of: datetime, half_life_days: float) -> Column:
+    """0.5 ** (age / half-life): 1 at the as-of time, 0.5 one half-life before it."""
+    return F.pow(F.lit(0.5), age_days(ts, as_of) / half_life_days)
+
+
+def session_key() -> Column:
+    """What tells one user's sessions apart: the session's id, else the day (UTC)."""
+    return F.coalesce(F.col("session_id"), F.to_date("ts").cast("string"))

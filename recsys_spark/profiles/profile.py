@@ -1,0 +1,87 @@
+"""Users as the rest of the pipeline knows them: encoded attributes, habits and state."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from recsys_spark.contracts import table
+from recsys_spark.kernels.encode import attribute_values, encode, vocabulary, with_measure_values
+from recsys_spark.kernels.index import with_positions
+from recsys_spark.profiles import habits
+
+MEASURE_BINS = 10
+"""Numeric attributes are encoded as deciles."""
+
+
+def user_features(users: DataFrame, *, max_features: int, min_holders: int) -> DataFrame:
+    """The attribute values and deciles of measures that the profiles encode, after contract ``user_features``."""
+    return vocabulary(_described(users), "features", min_holders=min_holders, max_size=max_features)
+
+
+def user_profiles(
+    users: DataFrame,
+    events: DataFrame,
+    interactions: DataFrame,
+    items: DataFrame,
+    user_features: DataFrame,
+    as_of: datetime,
+    *,
+    warm_from_items: int,
+    inactive_after_days: float,
+    half_life_days: float,
+) -> DataFrame:
+    """One row for every row of ``users``, after contract ``user_profiles``.
+
+    Args:
+        users: every user; events of others are ignored (ingest lets none through).
+        events: what they did.
+        interactions: the same by user and item.
+        items: category, brand and price of what they met.
+        user_features: the vocabulary to encode with.
+        as_of: the time that ages count back from.
+        warm_from_items: distinct items from which a user is warm.
+        inactive_after_days: users whose last event is older are inactive.
+        half_life_days: decay of search terms.
+    """
+    joined = with_positions(users.select("user_id"), "user_id", "user_idx")
+    for part in (
+        encode(_described(users), "user_id", "features", user_features, by_idf=False),
+        habits.activity(events, as_of),
+        habits.platform_shares(events),
+        habits.taste(interactions, items),
+        habits.query_terms(events, as_of, half_life_days),
+    ):
+        joined = joined.join(part, "user_id", "left")
+    return joined.select(*[_column(name, warm_from_items, inactive_after_days) for name in _PROFILES.columns])
+
+
+_PROFILES = table("user_profiles")
+
+
+def _described(users: DataFrame) -> DataFrame:
+    """user_id and all its features as strings."""
+    measured = with_measure_values(users, "measures", "deciles", MEASURE_BINS)
+    return measured.select("user_id", F.concat(attribute_values("attributes"), F.col("deciles")).alias("features"))
+
+
+def _column(name: str, warm_from_items: int, inactive_after_days: float) -> Column:
+    """A column of the contract; what a user without events lacks becomes 0 or an empty map."""
+    if name == "state":
+        return _state(warm_from_items, inactive_after_days).alias(name)
+    field = _PROFILES.field(name)
+    if field.nullable or field.type.startswith("array") or name in ("user_id", "user_idx"):
+        return F.col(name)
+    neutral = F.create_map() if field.type.startswith("map") else F.lit(0)
+    return F.coalesce(F.col(name), neutral.cast(field.type)).alias(name)
+
+
+def _state(warm_from_items: int, inactive_after_days: float) -> Column:
+    return (
+        F.when(F.col("n_events").isNull(), "cold")
+        .when(F.col("recency_days") > inactive_after_days, "inactive")
+        .when(F.col("n_items") >= warm_from_items, "warm")
+        .otherwise("warming")
+    )

@@ -1,0 +1,92 @@
+"""Items as the rest of the pipeline knows them: encoded attributes, text, co-purchase and popularity."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from recsys_spark.kernels.bins import significant
+from recsys_spark.kernels.encode import encode, vocabulary
+from recsys_spark.kernels.event_columns import decay
+from recsys_spark.kernels.index import with_positions
+from recsys_spark.vectors.describe import described
+from recsys_spark.vectors.sessions import session_vectors
+from recsys_spark.vectors.text import text_vectors
+
+
+def item_features(
+    items: DataFrame, *, max_features: int, min_holders: int, crosses: bool, price_bins: int
+) -> DataFrame:
+    """The attribute values, categories, brands, price bins and crosses to encode, after contract ``item_features``."""
+    features = described(items, crosses=crosses, price_bins=price_bins)
+    return vocabulary(features, "features", min_holders=min_holders, max_size=max_features)
+
+
+def item_vectors(
+    items: DataFrame,
+    events: DataFrame,
+    interactions: DataFrame,
+    item_features: DataFrame,
+    as_of: datetime,
+    *,
+    half_life_days: float,
+    crosses: bool,
+    price_bins: int,
+    text_width: int,
+    session_width: int,
+    seed: int = 0,
+) -> DataFrame:
+    """One row for every row of ``items``, after contract ``item_vectors``.
+
+    Args:
+        items: every item.
+        events: what sessions are read from, where session_width > 0.
+        interactions: what popularity and counts are summed from.
+        item_features: the vocabulary to encode with, made with the same ``crosses`` and ``price_bins``.
+        as_of: the time that popularity decays back from.
+        half_life_days: decay of popularity.
+        crosses: whether pairs of attributes are features.
+        price_bins: number of quantile bins of prices and measures.
+        text_width: length of text_vector; 0 switches it off.
+        session_width: length of session_vector; 0 switches it off.
+        seed: of the session embedding and the text projection.
+    """
+    features = described(items, crosses=crosses, price_bins=price_bins)
+    joined = (
+        with_positions(items.select("item_id"), "item_id", "item_idx")
+        .join(encode(features, "item_id", "features", item_features, by_idf=True), "item_id", "left")
+        .join(_demand(interactions, as_of, half_life_days), "item_id", "left")
+    )
+    if text_width:
+        joined = joined.join(text_vectors(items, text_width, seed), "item_id", "left")
+    if session_width:
+        joined = joined.join(session_vectors(events, session_width, seed), "item_id", "left")
+    return joined.select(
+        "item_id",
+        "item_idx",
+        *[F.coalesce(F.col(name), F.lit(0).cast(kind)).alias(name) for name, kind in _DEMAND],
+        "feature_idx",
+        "feature_value",
+        _vector("text_vector", text_width),
+        _vector("session_vector", session_width),
+    )
+
+
+_DEMAND = (("n_events", "bigint"), ("n_users", "bigint"), ("popularity", "double"))
+
+
+def _demand(interactions: DataFrame, as_of: datetime, half_life_days: float) -> DataFrame:
+    """Counts per item_id, and popularity = sum over its users of 0.5^(days since their last event / half-life)."""
+    return interactions.groupBy("item_id").agg(
+        F.sum("n_events").alias("n_events"),
+        F.count("*").alias("n_users"),
+        significant(F.sum(decay("last_ts", as_of, half_life_days)), 9).alias("popularity"),
+    )
+
+
+def _vector(name: str, width: int) -> Column:
+    """The vector, zeros where an item has none, an empty array where it is switched off."""
+    zeros = F.array_repeat(F.lit(0.0), width).cast("array<float>")
+    return (F.coalesce(F.col(name), zeros) if width else zeros).alias(name)

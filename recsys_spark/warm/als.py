@@ -1,0 +1,101 @@
+"""Matrix factorisation of implicit feedback for users and items with events."""
+
+from __future__ import annotations
+
+from pyspark.ml.recommendation import ALS
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from recsys_spark.errors import ContractError
+
+MAX_POSITION = 2**31 - 1
+"""Spark's ALS holds ids as 32-bit integers."""
+MAX_BLOCKS = 64
+
+
+def fit_als(
+    interactions: DataFrame,
+    user_profiles: DataFrame,
+    item_vectors: DataFrame,
+    *,
+    rank: int,
+    iterations: int,
+    regularization: float,
+    alpha: float,
+    browse_weight: float,
+    seed: int,
+    checkpoint: str | None = None,
+) -> tuple[DataFrame, DataFrame]:
+    """Factors of all users and items with events, after contracts ``user_factors`` and ``item_factors``.
+
+    Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets" (2008): confidence is
+    1 + alpha · r, here with r = log(1 + n_sessions), times ``browse_weight`` for pairs without a purchase. Spark scales
+    the regularisation of a user or item by the number of its interactions (Zhou et al., 2008).
+
+    Args:
+        interactions: user_id, item_id, n_sessions, n_purchases.
+        user_profiles: user_id and user_idx.
+        item_vectors: item_id and item_idx.
+        rank: length of the factors.
+        iterations: alternations; each solves for all users and all items once.
+        regularization: lambda, per interaction.
+        alpha: growth of confidence with r.
+        browse_weight: confidence of a pair without a purchase, relative to one with.
+        seed: of the initial factors.
+        checkpoint: folder that every host reaches, for long lineages on clusters; None keeps the lineage.
+
+    Raises:
+        ContractError: a position does not fit into 32 bits.
+    """
+    users = _positions(user_profiles, "user_id", "user_idx")
+    items = _positions(item_vectors, "item_id", "item_idx")
+    spark = interactions.sparkSession
+    if checkpoint:
+        spark.sparkContext.setCheckpointDir(checkpoint)
+    blocks = min(int(spark.conf.get("spark.sql.shuffle.partitions", "8") or 8), MAX_BLOCKS)
+    model = ALS(
+        rank=rank,
+        maxIter=iterations,
+        regParam=regularization,
+        implicitPrefs=True,
+        alpha=alpha,
+        seed=seed,
+        userCol="user_idx",
+        itemCol="item_idx",
+        ratingCol="rating",
+        numUserBlocks=blocks,
+        numItemBlocks=blocks,
+        checkpointInterval=5 if checkpoint else -1,
+    ).fit(ratings(interactions, users, items, browse_weight))
+    return (
+        _named(model.userFactors, users, "user_id", "user_idx"),
+        _named(model.itemFactors, items, "item_id", "item_idx"),
+    )
+
+
+def ratings(interactions: DataFrame, users: DataFrame, items: DataFrame, browse_weight: float) -> DataFrame:
+    """user_idx, item_idx (int) and rating (float, above 0) of every interaction."""
+    engagement = F.when(F.col("n_purchases") > 0, 1.0).otherwise(browse_weight)
+    rating = F.log1p(F.col("n_sessions")) * engagement
+    return (
+        interactions.join(users, "user_id", "inner")
+        .join(items, "item_id", "inner")
+        .select("user_idx", "item_idx", rating.cast("float").alias("rating"))
+        .where(F.col("rating") > 0)
+    )
+
+
+def _positions(frame: DataFrame, id_column: str, idx_column: str) -> DataFrame:
+    """Ids and positions as int. This asks Spark for the largest position, so that the fit fails early and in words."""
+    found = frame.agg(F.max(idx_column).alias("largest")).first()
+    if found and found["largest"] is not None and found["largest"] > MAX_POSITION:
+        raise ContractError(
+            f"{idx_column}: found {found['largest']}, expected at most {MAX_POSITION}, the largest id of Spark's ALS. "
+            "Train on fewer rows, such as those with recent events."
+        )
+    return frame.select(id_column, F.col(idx_column).cast("int").alias(idx_column))
+
+
+def _named(factors: DataFrame, ids: DataFrame, id_column: str, idx_column: str) -> DataFrame:
+    found = factors.select(F.col("id").alias(idx_column), F.col("features").alias("factors"))
+    return found.join(ids, idx_column, "inner").select(id_column, "factors")
