@@ -110,7 +110,7 @@ def _features(side: str, made_by: str) -> Contract:
         made_by=made_by,
         key=("feature",),
         fields=(
-            F("feature", "string", "name=value, such as brand=Acme or price=decile_3"),
+            F("feature", "string", "name=value, such as brand=Acme or price=bin_3"),
             F("feature_idx", "int", "position, dense from 0"),
             F("n_holders", "bigint", f"{side}s that have it"),
             F("idf", "double", "log((1 + n) / (1 + n_holders)) + 1"),
