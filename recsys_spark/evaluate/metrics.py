@@ -1,0 +1,142 @@
+"""How good the lists are: ranking metrics for each model, slice and number of interactions, with intervals.
+
+For a user with a list of k places:
+recall = hits / min(k, relevant items), precision = hits / k, f1 their harmonic mean,
+ndcg = sum over hits of 1 / log2(rank + 1), divided by that sum for a perfect list (Järvelin & Kekäläinen 2002),
+hit_rate = whether there is a hit, served = whether there is a list. A user without a list scores 0 in all of these.
+novelty = mean over the list of -log2(share of users who met the item) (Zhou et al. 2010), over users with a list.
+coverage = distinct items listed / candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import accumulate
+from math import log2
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from recsys_spark.evaluate.bootstrap import with_intervals
+
+USER_METRICS = ("recall", "precision", "f1", "ndcg", "hit_rate", "novelty", "served")
+BUCKETS = ((0, "0"), (1, "1"), (2, "2"), (5, "3-5"), (10, "6-10"))
+"""Largest number of interactions, and the bucket's name; above the last it is ``MANY``."""
+MANY = ">10"
+
+
+def measure(
+    lists: DataFrame,
+    truth: DataFrame,
+    popularity: DataFrame,
+    buckets: DataFrame,
+    k: int,
+    n_candidates: Mapping[str, int],
+    n_users: int,
+    bootstrap: int,
+    seed: int,
+) -> DataFrame:
+    """Measure every model that has lists on every slice that has truth.
+
+    Args:
+        lists: model, slice, user_id, rank (from 1), item_id; an item is at most once in a list.
+        truth: slice, user_id, item_id.
+        popularity: item_id, n_users: how many users met the item. An item that is not there counts as met by one.
+        buckets: user_id, bucket, for every user of the truth; see ``interaction_buckets``.
+        k: Places that are judged.
+        n_candidates: Items a list could hold, by slice.
+        n_users: Users with events, of whom ``popularity`` counts.
+        bootstrap: Replicates of the interval; 0 makes low and high equal to the value.
+        seed: Of the bootstrap.
+
+    Returns:
+        Table ``metrics``. ``novelty`` is absent where no user has a list.
+    """
+    judged = lists.where(F.col("rank") <= k)
+    wanted = truth.select("slice", "user_id", "item_id").distinct()
+    scores = user_scores(judged, wanted, popularity, k, n_users).join(buckets, "user_id", how="inner")
+    measured = with_intervals(scores, USER_METRICS, bootstrap, seed)
+    both = measured.unionByName(_coverage(judged, wanted, n_candidates))
+    return both.select(
+        "model", "slice", "bucket", "metric", F.lit(k).alias("k"), "value", "low", "high", "n_users"
+    )
+
+
+def interaction_buckets(truth: DataFrame, interactions: DataFrame) -> DataFrame:
+    """user_id and bucket (how many items the user had met before) for every user of the truth."""
+    met = interactions.groupBy("user_id").agg(F.count("*").alias("n"))
+    users = truth.select("user_id").distinct().join(met, "user_id", how="left")
+    n = F.coalesce("n", F.lit(0))
+    bucket = F.lit(MANY)
+    for largest, name in reversed(BUCKETS):
+        bucket = F.when(n <= largest, name).otherwise(bucket)
+    return users.select("user_id", bucket.alias("bucket"))
+
+
+def user_scores(lists: DataFrame, truth: DataFrame, popularity: DataFrame, k: int, n_users: int) -> DataFrame:
+    """One row for each model and user of the truth: model, slice, user_id and ``USER_METRICS``.
+
+    Novelty is null for a user without a list.
+    """
+    wanted = truth.groupBy("slice", "user_id").agg(F.count("*").alias("n_wanted"))
+    models = lists.select("model").distinct()
+    found = _list_sums(lists, truth, popularity, n_users)
+    everyone = wanted.crossJoin(F.broadcast(models)).join(found, ["model", "slice", "user_id"], how="left")
+    hits, gain = F.coalesce("hits", F.lit(0)), F.coalesce("gain", F.lit(0.0))
+    possible = F.least("n_wanted", F.lit(k))
+    served = F.col("listed").isNotNull()
+    metrics = {
+        "recall": hits / possible,
+        "precision": hits / F.lit(k),
+        # 2PR / (P + R) with P = hits / k and R = hits / possible
+        "f1": 2.0 * hits / (possible + F.lit(k)),
+        "ndcg": gain / _ideal_gain(possible, k),
+        "hit_rate": (hits > 0).cast("double"),
+        "novelty": F.col("surprise") / F.col("listed"),
+        "served": served.cast("double"),
+    }
+    return everyone.select("model", "slice", "user_id", *[metrics[m].alias(m) for m in USER_METRICS])
+
+
+def _list_sums(lists: DataFrame, truth: DataFrame, popularity: DataFrame, n_users: int) -> DataFrame:
+    """For each list: listed items, hits, their discounted gain, and the items' summed surprise in bits."""
+    known = popularity.select("item_id", F.col("n_users").alias("met_by"))
+    marked = lists.join(truth.withColumn("hit", F.lit(1)), ["slice", "user_id", "item_id"], how="left")
+    surprise = F.log2(F.lit(float(max(n_users, 1))) / F.greatest(F.coalesce("met_by", F.lit(1)), F.lit(1)))
+    return (
+        marked.join(known, "item_id", how="left")
+        .groupBy("model", "slice", "user_id")
+        .agg(
+            F.count("*").alias("listed"),
+            F.count("hit").alias("hits"),
+            F.sum(F.when(F.col("hit").isNotNull(), 1.0 / F.log2(F.col("rank") + 1)).otherwise(0.0)).alias("gain"),
+            F.sum(surprise).alias("surprise"),
+        )
+    )
+
+
+def _ideal_gain(possible: Column, k: int) -> Column:
+    """Discounted gain of a list whose first ``possible`` places are hits."""
+    sums = accumulate(1.0 / log2(rank + 1) for rank in range(1, k + 1))
+    return F.element_at(F.array(*[F.lit(s) for s in sums]), possible.cast("int"))
+
+
+def _coverage(lists: DataFrame, truth: DataFrame, n_candidates: Mapping[str, int]) -> DataFrame:
+    """Distinct items in the lists of the truth's users, as a share of the slice's candidates."""
+    users = truth.select("slice", "user_id").distinct()
+    sizes = users.groupBy("slice").agg(F.count("*").alias("n_users"))
+    listed = lists.join(users, ["slice", "user_id"], how="left_semi")
+    items = listed.groupBy("model", "slice").agg(F.countDistinct("item_id").alias("items"))
+    candidates = F.coalesce(*[F.when(F.col("slice") == s, F.lit(float(n))) for s, n in n_candidates.items()])
+    pairs = lists.select("model").distinct().crossJoin(sizes).join(items, ["model", "slice"], how="left")
+    value = F.round(F.coalesce("items", F.lit(0)) / candidates, 10)
+    return pairs.select(
+        "model",
+        "slice",
+        F.lit("all").alias("bucket"),
+        F.lit("coverage").alias("metric"),
+        value.alias("value"),
+        value.alias("low"),
+        value.alias("high"),
+        "n_users",
+    )
