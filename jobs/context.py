@@ -33,6 +33,7 @@ class Job:
     as_of: datetime | None = None
     versions: dict[tuple[str, str], int] = field(default_factory=dict)
     """Version of each table that this run read or wrote, by fold and name."""
+    arguments: argparse.Namespace = field(default_factory=argparse.Namespace)
 
     @property
     def fold(self) -> str:
@@ -105,11 +106,20 @@ def parser(name: str, about: str) -> argparse.ArgumentParser:
     return arguments
 
 
-def run_job(name: str, about: str, run: Callable[[Job], None], argv: Sequence[str] | None) -> int:
+def run_job(
+    name: str,
+    about: str | None,
+    run: Callable[[Job], None],
+    argv: Sequence[str] | None,
+    add_arguments: Callable[[argparse.ArgumentParser], None] | None = None,
+) -> int:
     """Parse, open, run, and turn an error a user can act on into one message and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     log.setLevel(logging.INFO)
-    arguments = parser(name, about).parse_args(argv)
+    accepted = parser(name, about or "")
+    if add_arguments:
+        add_arguments(accepted)
+    arguments = accepted.parse_args(argv)
     try:
         job = open_job(name, arguments)
         with_stage(name, lambda: run(job))
@@ -124,7 +134,15 @@ def open_job(name: str, arguments: argparse.Namespace) -> Job:
     settings = load_settings(arguments.conf, arguments.overrides)
     spark = open_session(settings.spark, f"recsys {name}")
     lake = Lake(spark, settings.lake.path, arguments.fold)
-    return Job(settings, spark, lake, arguments.run_id or f"adhoc-{uuid.uuid4()}", arguments.as_of)
+    run_id = arguments.run_id or f"adhoc-{uuid.uuid4()}"
+    return Job(settings, spark, lake, run_id, arguments.as_of or _ingested_as_of(lake, run_id), arguments=arguments)
+
+
+def _ingested_as_of(lake: Lake, run_id: str) -> datetime | None:
+    """The as-of time of this run's events, else of the latest; None before the first ingest."""
+    commits = [written for _, written in lake.with_fold("full").commits("events") if written.get("as_of")]
+    own = [written for written in commits if written["run_id"] == run_id]
+    return datetime.fromisoformat((own or commits)[0]["as_of"]) if commits else None
 
 
 def with_stage(title: str, work: Callable[[], None]) -> None:

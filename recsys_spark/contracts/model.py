@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 
 
@@ -52,7 +53,7 @@ class Contract:
         raise KeyError(f"table {self.name} has no column {name}; it has {', '.join(self.columns)}")
 
     def row_of(self, **values: Any) -> tuple[Any, ...]:
-        """One row for tests: the given values, and neutral ones (0, "", [], {}, None) for the rest.
+        """One row for tests: the given values, and neutral ones (0, "", [], {}, 1970, None) for the rest.
 
         Raises:
             KeyError: a given name is no column of the table.
@@ -67,4 +68,13 @@ def _neutral(simple_type: str) -> Any:
         return []
     if simple_type.startswith("map<"):
         return {}
-    return {"string": "", "boolean": False, "double": 0.0, "float": 0.0, "int": 0, "bigint": 0}.get(simple_type)
+    return {
+        "string": "",
+        "boolean": False,
+        "double": 0.0,
+        "float": 0.0,
+        "int": 0,
+        "bigint": 0,
+        "timestamp": datetime(1970, 1, 1, tzinfo=UTC),
+        "date": date(1970, 1, 1),
+    }[simple_type]

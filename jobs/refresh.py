@@ -1,0 +1,72 @@
+"""Run all steps in order, audit what they made, and publish it as one release.
+
+A refresh that was stopped resumes after its last finished step when it is run again with the same --run-id. Readers see
+the last published release until the new one is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pyspark.sql.functions import desc
+
+from jobs.context import Job, log, run_job
+from jobs.ingest import resolve_as_of
+from jobs.pipeline import REFRESH, run_steps
+from jobs.recommend import gaps
+from recsys_spark.config.load import settings_json
+from recsys_spark.contracts import ALL_TABLES
+from recsys_spark.evaluate.audit import findings, headline
+from recsys_spark.lake import Release, publish, refuse
+
+OUTPUTS = ("releases",)
+
+
+def run(job: Job) -> None:
+    """All steps, the audit, and one row in releases."""
+    if job.finished(OUTPUTS):
+        log.info("run %s was published before; nothing to do", job.run_id)
+        return
+    job = replace(job, as_of=resolve_as_of(job))
+    run_steps(job, REFRESH)
+    release = _release(job)
+    found = findings(job.read("recommendations"), gaps(job))
+    if found:
+        refuse(job.lake, release, job.commit, found)
+    publish(job.lake, release, job.commit)
+    log.info("published release %s as of %s", job.run_id, job.commit.as_of)
+
+
+def _release(job: Job) -> Release:
+    trained = job.read("training_log").orderBy(desc("epoch")).first()
+    return Release(
+        run_id=job.run_id,
+        as_of=job.as_of,
+        state="",
+        detail="",
+        tables=_versions(job),
+        model_sha256=trained["weights_sha256"] if trained else "",
+        settings_sha256=job.commit.settings_sha256,
+        settings=settings_json(job.settings),
+        metrics=headline(job.with_fold("backtest").read("metrics"), job.settings.backtest.k),
+    )
+
+
+def _versions(job: Job) -> dict[str, int]:
+    versions = {}
+    for fold in ("full", "backtest"):
+        folded = job.with_fold(fold)
+        for name in ALL_TABLES:
+            if name not in OUTPUTS and folded.finished([name]):
+                versions[name if fold == "full" else f"{fold}/{name}"] = folded.versions[(fold, name)]
+    return versions
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the refresh from the command line."""
+    return run_job("refresh", __doc__, run, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

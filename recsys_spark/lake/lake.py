@@ -1,0 +1,162 @@
+"""Tables of one lake: every read and write is checked against the contract, every write is one commit."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from delta.tables import DeltaTable
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from recsys_spark.contracts import Contract, table
+from recsys_spark.contracts.spark import conform
+from recsys_spark.errors import ContractError, NotFoundError
+
+_NULL_MARK = "null in a column that may hold none: "
+HISTORY_LIMIT = 1000
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Who writes, for the commit's metadata. ``fold`` keeps a backtest's commits apart from the full run's."""
+
+    run_id: str
+    fold: str
+    as_of: str
+    settings_sha256: str
+
+
+class Lake:
+    """Delta tables below one root; ``fold`` ``backtest`` has its own tables of the same names below ``backtest/``.
+
+    Ingested tables (events, users, items, …) of the full fold lie directly below the root.
+    """
+
+    def __init__(self, spark: SparkSession, root: str, fold: str = "full") -> None:
+        if fold not in ("full", "backtest"):
+            raise ValueError(f"fold {fold!r}: expected full or backtest")
+        self.spark = spark
+        self.root = root.rstrip("/")
+        self.fold = fold
+
+    def with_fold(self, fold: str) -> Lake:
+        """The same lake seen from another fold."""
+        return Lake(self.spark, self.root, fold)
+
+    def path(self, name: str) -> str:
+        """Folder of a table in this fold."""
+        table(name)
+        return f"{self.root}/{name}" if self.fold == "full" else f"{self.root}/{self.fold}/{name}"
+
+    def exists(self, name: str) -> bool:
+        """Whether the table has a commit."""
+        return DeltaTable.isDeltaTable(self.spark, self.path(name))
+
+    def read(self, name: str, version: int | None = None) -> DataFrame:
+        """The table, at a version or the latest.
+
+        Raises:
+            NotFoundError: there is no such table or version.
+            ContractError: what lies there does not match the contract.
+        """
+        contract = table(name)
+        if not self.exists(name):
+            raise NotFoundError(
+                f"table {name} is not in the lake at {self.path(name)}; run the step that makes it: {contract.made_by}"
+            )
+        reader = self.spark.read.format("delta")
+        if version is not None:
+            reader = reader.option("versionAsOf", version)
+        try:
+            return conform(contract, reader.load(self.path(name)))
+        except PySparkException as error:
+            raise NotFoundError(f"table {name} cannot be read at version {version}: {_first_line(error)}") from error
+
+    def overwrite(self, name: str, frame: DataFrame, commit: Commit) -> int:
+        """Replace the table's rows in one commit and return its version; a repeat of the same commit is skipped.
+
+        Raises:
+            ContractError: columns or types differ, or a column that may hold no null holds one.
+        """
+        return self._write(name, frame, commit, "overwrite")
+
+    def append(self, name: str, frame: DataFrame, commit: Commit) -> int:
+        """Add rows in one commit and return the version; a repeat of the same commit is skipped."""
+        return self._write(name, frame, commit, "append")
+
+    def committed(self, name: str, commit: Commit) -> int | None:
+        """The version that this run committed, or None."""
+        for version, written in self.commits(name):
+            if written.get("run_id") == commit.run_id and written.get("fold") == commit.fold:
+                return version
+        return None
+
+    def commits(self, name: str) -> list[tuple[int, Mapping[str, str]]]:
+        """Version and metadata of the latest commits, newest first."""
+        if not self.exists(name):
+            return []
+        rows = (
+            DeltaTable.forPath(self.spark, self.path(name))
+            .history(HISTORY_LIMIT)
+            .select("version", "userMetadata")
+            .where(F.col("userMetadata").isNotNull())
+            .orderBy(F.desc("version"))
+            .collect()
+        )
+        return [(int(r["version"]), json.loads(r["userMetadata"])) for r in rows]
+
+    def files(self, name: str, version: int | None = None) -> list[str]:
+        """The Parquet files of the table, as URIs in a stable order; for readers that know no Delta."""
+        return sorted(self.read(name, version).inputFiles())
+
+    def _write(self, name: str, frame: DataFrame, commit: Commit, mode: str) -> int:
+        contract = table(name)
+        checked = _refuse_nulls(contract, conform(contract, frame))
+        if contract.cluster_by:
+            checked = checked.sortWithinPartitions(*contract.cluster_by)
+        writer = (
+            checked.write.format("delta")
+            .mode(mode)
+            .option("txnAppId", f"{commit.run_id}/{commit.fold}/{name}")
+            .option("txnVersion", 1)
+            .option("userMetadata", json.dumps(vars(commit), sort_keys=True))
+        )
+        if mode == "overwrite":
+            writer = writer.option("overwriteSchema", "true")
+        try:
+            writer.save(self.path(name))
+        except PySparkException as error:
+            found = re.search(re.escape(_NULL_MARK) + r"(\w+\.\w+)", str(error))
+            if found:
+                raise ContractError(
+                    f"table {name}: found {_NULL_MARK}{found[1]}; expected a value in every row. "
+                    f"Nothing was written; mend the step that makes it ({contract.made_by})."
+                ) from error
+            raise
+        version = self.committed(name, commit)
+        if version is None:
+            raise NotFoundError(f"table {name}: the commit of run {commit.run_id} is not in its history")
+        return version
+
+
+def _refuse_nulls(contract: Contract, frame: DataFrame) -> DataFrame:
+    """Fail the write itself, in the same pass, where a required column is null."""
+
+    def required(name: str) -> Column:
+        field = contract.field(name)
+        if field.nullable:
+            return F.col(name)
+        refused = F.raise_error(F.lit(f"{_NULL_MARK}{contract.name}.{name}")).cast(field.type)
+        return F.when(F.col(name).isNull(), refused).otherwise(F.col(name)).alias(name, metadata={"comment": field.comment})
+
+    return frame.select(*[required(name) for name in contract.columns])
+
+
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

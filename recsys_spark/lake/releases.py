@@ -1,0 +1,83 @@
+"""What readers may see: one row a release, naming the version of every table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from recsys_spark.contracts import table
+from recsys_spark.contracts.spark import spark_schema
+from recsys_spark.errors import AuditError, NotFoundError
+from recsys_spark.lake.lake import Commit, Lake
+
+
+@dataclass(frozen=True)
+class Release:
+    """One published refresh; ``tables`` maps names (``backtest/NAME`` for the other fold) to Delta versions."""
+
+    run_id: str
+    as_of: datetime
+    state: str
+    detail: str
+    tables: Mapping[str, int]
+    model_sha256: str
+    settings_sha256: str
+    settings: str
+    metrics: Mapping[str, float]
+
+    def read(self, lake: Lake, name: str) -> DataFrame:
+        """A table as this release has it.
+
+        Raises:
+            NotFoundError: the release has no such table.
+        """
+        if name not in self.tables:
+            raise NotFoundError(f"release {self.run_id} has no table {name}; it has {', '.join(sorted(self.tables))}")
+        fold, _, plain = name.rpartition("/")
+        return lake.with_fold(fold or "full").read(plain, self.tables[name])
+
+
+def publish(lake: Lake, release: Release, commit: Commit) -> None:
+    """Make the release the one that readers see, in one commit."""
+    lake.append("releases", _frame(lake, replace(release, state="published", detail="")), commit)
+
+
+def refuse(lake: Lake, release: Release, commit: Commit, findings: Sequence[str]) -> None:
+    """Record why the release is not published, and stop.
+
+    Raises:
+        AuditError: always; it lists the findings.
+    """
+    listed = "\n  ".join(findings)
+    # Another transaction id than publishing, so that a mended run of the same name can still be published.
+    refused = replace(commit, run_id=f"{commit.run_id}/refused")
+    lake.append("releases", _frame(lake, replace(release, state="refused", detail=listed)), refused)
+    raise AuditError(f"run {release.run_id} is not fit to be published; the last release stays:\n  {listed}")
+
+
+def current_release(lake: Lake) -> Release:
+    """The published release of the latest as-of time; of several, the one published last.
+
+    Raises:
+        NotFoundError: nothing was published yet.
+    """
+    full = lake.with_fold("full")
+    if not full.exists("releases"):
+        raise NotFoundError(f"there is no release in the lake at {lake.root}; run `recsys refresh` first")
+    order = {written["run_id"]: version for version, written in full.commits("releases")}
+    rows = full.read("releases").where(F.col("state") == "published").collect()
+    if not rows:
+        raise NotFoundError(f"no refresh of the lake at {lake.root} was fit to be published; table releases says why")
+    newest = max(rows, key=lambda r: (r["as_of"], order.get(r["run_id"], -1))).asDict()
+    # Spark hands timestamps to Python without a zone, in the machine's own.
+    return Release(**{**newest, "as_of": newest["as_of"].astimezone(UTC)})
+
+
+def _frame(lake: Lake, release: Release) -> DataFrame:
+    contract = table("releases")
+    values = vars(release)
+    return lake.spark.createDataFrame([tuple(values[name] for name in contract.columns)], spark_schema(contract))

@@ -1,0 +1,42 @@
+import pytest
+
+from recsys_spark.evaluate.audit import findings, headline
+
+
+@pytest.fixture()
+def no_gaps(spark):
+    return spark.createDataFrame([], "shelf string, expected int, short_users bigint")
+
+
+def row(rank, item, score=0.5):
+    return {"shelf": "for_you", "user_id": "u", "rank": rank, "item_id": item, "score": score}
+
+
+def test_sound_lists_have_no_findings(rows, no_gaps):
+    assert findings(rows("recommendations", row(1, "a"), row(2, "b")), no_gaps) == []
+
+
+def test_every_fault_is_listed(rows, spark):
+    lists = rows("recommendations", row(1, "a"), row(1, "b", float("nan")), row(2, "a"))
+    gaps = spark.createDataFrame([("for_you", 10, 3)], "shelf string, expected int, short_users bigint")
+    assert findings(lists, gaps) == [
+        "recommendations: 1 rows without a finite score",
+        "recommendations: 1 rows share shelf, user and rank with another",
+        "recommendations: 1 rows repeat an item on a user's shelf",
+        "shelf for_you: 3 users have fewer than 10 rows",
+    ]
+
+
+def test_no_rows_is_a_finding(rows, no_gaps):
+    assert findings(rows("recommendations"), no_gaps) == ["recommendations: no rows"]
+
+
+def test_headline_takes_the_whole_models_figures_at_k(rows):
+    metrics = rows(
+        "metrics",
+        {"model": "recsys", "slice": "warm", "bucket": "all", "metric": "ndcg", "k": 10, "value": 0.25},
+        {"model": "recsys", "slice": "warm", "bucket": "1", "metric": "ndcg", "k": 10, "value": 0.5},
+        {"model": "popularity", "slice": "warm", "bucket": "all", "metric": "ndcg", "k": 10, "value": 0.1},
+        {"model": "recsys", "slice": "warm", "bucket": "all", "metric": "novelty", "k": 10, "value": 9.0},
+    )
+    assert headline(metrics, 10) == {"warm/ndcg@10": 0.25}

@@ -1,0 +1,58 @@
+import pytest
+from chispa import assert_df_equality
+from pyspark.sql import functions as F
+
+from recsys_spark.errors import ContractError, NotFoundError
+from recsys_spark.lake import Commit, Lake
+
+RUN = Commit("r1", "full", "2024-01-01", "s")
+
+
+@pytest.fixture()
+def lake(spark, tmp_path):
+    return Lake(spark, str(tmp_path))
+
+
+def test_read_returns_what_was_written(lake, rows):
+    frame = rows("user_factors", {"user_id": "u1", "factors": [0.5]}, {"user_id": "u2", "factors": [1.5]})
+    lake.overwrite("user_factors", frame, RUN)
+    assert_df_equality(lake.read("user_factors"), frame, ignore_row_order=True, ignore_nullable=True)
+
+
+def test_repeating_a_commit_changes_nothing(lake, rows):
+    first = lake.overwrite("user_factors", rows("user_factors", {"user_id": "u1"}), RUN)
+    again = lake.overwrite("user_factors", rows("user_factors", {"user_id": "other"}), RUN)
+    assert first == again
+    assert [r.user_id for r in lake.read("user_factors").collect()] == ["u1"]
+
+
+def test_version_pins_a_reader(lake, rows):
+    first = lake.overwrite("user_factors", rows("user_factors", {"user_id": "u1"}), RUN)
+    lake.overwrite("user_factors", rows("user_factors", {"user_id": "u2"}), Commit("r2", "full", "", "s"))
+    assert [r.user_id for r in lake.read("user_factors", first).collect()] == ["u1"]
+
+
+def test_folds_do_not_see_each_other(lake, rows):
+    lake.overwrite("user_factors", rows("user_factors", {"user_id": "u1"}), RUN)
+    assert not lake.with_fold("backtest").exists("user_factors")
+
+
+def test_every_difference_is_named(lake, spark):
+    wrong = spark.createDataFrame([(1, "x")], "User_id int, extra string")
+    with pytest.raises(ContractError) as error:
+        lake.overwrite("user_factors", wrong, RUN)
+    for part in ("user_id: missing", "found User_id", "factors: missing", "extra: found string"):
+        assert part in str(error.value)
+    assert not lake.exists("user_factors")
+
+
+def test_null_in_a_required_column_names_the_column_and_writes_nothing(lake, rows):
+    frame = rows("user_factors", {"user_id": "u1"}).withColumn("user_id", F.lit(None).cast("string"))
+    with pytest.raises(ContractError, match=r"user_factors\.user_id"):
+        lake.overwrite("user_factors", frame, RUN)
+    assert not lake.exists("user_factors")
+
+
+def test_a_missing_table_names_the_step_that_makes_it(lake):
+    with pytest.raises(NotFoundError, match="train_als"):
+        lake.read("user_factors")
