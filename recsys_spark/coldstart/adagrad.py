@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 INITIAL_ACCUMULATOR = 0.1
+DENSE_SHARE = 0.1
+"""Layers learn at this share of the rate of embeddings: every example moves them, and large steps kill their units."""
 EPSILON = 1e-7
 
 
@@ -29,7 +31,8 @@ class Adagrad:
                 self._apply_rows(weight, accumulator, gradient)
             elif gradient is not None:
                 total = accumulator.assign_add(tf.square(gradient))
-                weight.assign_sub(self.learning_rate * gradient / (tf.sqrt(total) + EPSILON))
+                rate = DENSE_SHARE * self.learning_rate
+                weight.assign_sub(rate * gradient / (tf.sqrt(total) + EPSILON))
 
     def _apply_rows(self, weight: tf.Variable, accumulator: tf.Variable, gradient: tf.IndexedSlices) -> None:
         """Rows named twice count once, with the sum of their gradients."""

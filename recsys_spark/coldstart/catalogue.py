@@ -41,8 +41,8 @@ class Catalogue:
 def catalogue(rows: dict[str, np.ndarray]) -> Catalogue:
     """Tensors from the rows of training_items, in any order.
 
-    Columns of ``feature_idx`` that only pad are cut; ``dense`` is scaled to a root mean square of 1 over all entries, so
-    that its scale beside the embeddings does not depend on how the vectors were made.
+    Columns of ``feature_idx`` that only pad are cut. ``dense`` is scaled to a root mean square of 1 over all entries,
+    so that its scale beside the embeddings does not depend on how the vectors were made.
 
     Raises:
         TrainingError: item indexes are not 1 to n, each once.

@@ -163,7 +163,8 @@ def _items(
 
 def _padded(frame: DataFrame, index: str, length: int, name: str, *others: str) -> DataFrame:
     """``feature_idx`` + 1 as ``name``, padded with 0; where there are too many, the highest values (rarest) stay."""
-    ranked = F.array_sort(F.zip_with("feature_value", "feature_idx", lambda v, i: F.struct((-v).alias("v"), i.alias("i"))))
+    falling = F.zip_with("feature_value", "feature_idx", lambda v, i: F.struct((-v).alias("v"), i.alias("i")))
+    ranked = F.array_sort(falling)
     shifted = F.transform(ranked, lambda pair: (pair["i"] + 1).cast("int"))
     return frame.select(index, _fixed(shifted, length).alias(name), *others)
 

@@ -1,8 +1,8 @@
 """Parquet files to NumPy batches through Petastorm, sharded over training processes.
 
 Petastorm unpickles ``_common_metadata`` of a folder that it is given, and a pickle can run any code. So a reader here
-takes an explicit list of files, and refuses anything else. Rows are shuffled as whole NumPy blocks: a shuffle row by row
-in tf.data costs two hundred times as much. No pyspark loads here: Petastorm imports it only where it writes.
+takes an explicit list of files, and refuses anything else. Rows are shuffled as whole NumPy blocks: a shuffle row by
+row in tf.data costs two hundred times as much. No pyspark loads here: Petastorm imports it only where it writes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from petastorm.errors import NoDataAvailableError
 from petastorm.reader import Reader
 
 from recsys_spark.errors import TrainingError
+
+# Petastorm 0.13.1 uses the old dataset class of pyarrow 14 in every call; pyarrow is pinned, so there is nothing to do.
+warnings.filterwarnings("ignore", category=FutureWarning, module=r"petastorm")
 
 Batch = dict[str, np.ndarray]
 
@@ -37,7 +40,7 @@ def blocks(files: Sequence[str], columns: Sequence[str], shard: Shard, seed: int
     Args:
         files: URIs of Parquet files.
         columns: names of the columns to read; lists of one length become matrices [rows, length].
-        shard: which part of the row groups; where there are fewer row groups than shards, which part of each group's rows.
+        shard: which part of the row groups; with fewer row groups than shards, which part of each group's rows.
         seed: of the order of the row groups; None keeps the order of the files.
     """
     urls = [_local_or_remote(uri) for uri in files]
@@ -113,19 +116,22 @@ def _cut(block: Batch, size: int) -> tuple[list[Batch], Batch]:
 
 @contextmanager
 def _opened(urls: list[str], columns: Sequence[str], seed: int | None, shard: Shard | None) -> Iterator[Reader]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Petastorm 0.13.1 uses the old dataset class of pyarrow 14 on every call
-        reader = make_batch_reader(
-            urls,
-            schema_fields=list(columns),
-            workers_count=1,  # one worker reads ahead; more would return row groups in the order they happen to finish
-            shuffle_row_groups=seed is not None,
-            seed=seed,
-            cur_shard=shard.index if shard else None,
-            shard_count=shard.count if shard else None,
-            hdfs_driver="libhdfs",
-            convert_early_to_numpy=True,
-        )
+    """A Petastorm reader of one epoch.
+
+    Its thread and process pools may end an epoch early: they look whether all work is done, then whether all work was
+    handed out, and what is handed out in between is lost. On small files that is one epoch in three. The pool that reads
+    in the caller's thread has no such gap and returns row groups in one order.
+    """
+    reader = make_batch_reader(
+        urls,
+        schema_fields=list(columns),
+        reader_pool_type="dummy",
+        shuffle_row_groups=seed is not None,
+        seed=None if seed is None else seed + 1,  # Petastorm takes 0 for "not seeded"
+        cur_shard=shard.index if shard else None,
+        shard_count=shard.count if shard else None,
+        hdfs_driver="libhdfs",
+    )
     try:
         yield reader
     finally:

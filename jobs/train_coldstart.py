@@ -1,0 +1,67 @@
+"""Train the two-tower model in processes of its own and write the vectors of all users and items."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobs.context import Job, run_job
+from recsys_spark.coldstart.launch import Trained, train
+from recsys_spark.coldstart.spec import TrainingSpec
+from recsys_spark.contracts import table
+from recsys_spark.contracts.spark import spark_schema
+
+OUTPUTS = ("tower_vectors", "training_log")
+GROUP_FIELDS = ("width", "hidden", "batch_size", "epochs", "patience", "learning_rate", "temperature",
+                "content_only_share", "id_dropout", "history_dropout", "seed")
+
+
+def run(job: Job) -> None:
+    """Train on one fold; with coldstart.enabled off both tables are empty."""
+    settings = job.settings.coldstart
+    if not settings.enabled:
+        for name in OUTPUTS:
+            job.write(name, job.spark.createDataFrame([], spark_schema(table(name))))
+        return
+    spec = TrainingSpec(
+        example_files=_files(job, "training_examples"),
+        user_files=_files(job, "training_users"),
+        item_files=_files(job, "training_items"),
+        folder=str(folder(job)),
+        **{name: getattr(settings, name) for name in GROUP_FIELDS},
+    )
+    _store(job, train(spec, settings.processes, settings.launcher, settings.timeout_minutes))
+
+
+def folder(job: Job) -> Path:
+    """Where the run's checkpoints go, so that a killed run resumes: models/RUN/FOLD in a local lake.
+
+    A lake behind a URI has no folder that TensorFlow can write to; there it is a temporary folder of this machine.
+    """
+    root = job.lake.root.removeprefix("file://")
+    if "://" in root or root.startswith("dbfs:"):
+        return Path(tempfile.gettempdir()) / "recsys-models" / job.run_id / job.fold
+    return Path(root).absolute() / "models" / job.run_id / job.fold
+
+
+def _files(job: Job, name: str) -> tuple[str, ...]:
+    job.read(name)  # fixes the version that this run works on
+    return tuple(job.lake.files(name, job.versions.get((job.fold, name))))
+
+
+def _store(job: Job, trained: Trained) -> None:
+    job.describe("store tower vectors")
+    job.write("tower_vectors", job.spark.read.parquet(trained.vectors.as_uri()))
+    log_schema = spark_schema(table("training_log"))
+    rows = [tuple(line[name] for name in log_schema.names) for line in trained.log]
+    job.write("training_log", job.spark.createDataFrame(rows, log_schema).coalesce(1))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a command."""
+    return run_job("train_coldstart", __doc__ or "", run, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

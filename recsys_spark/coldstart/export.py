@@ -1,0 +1,54 @@
+"""Tower vectors of all users and items, written by each rank for its shard as Parquet files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+from recsys_spark.coldstart.examples import Batch
+from recsys_spark.coldstart.model import TwoTowers
+from recsys_spark.coldstart.ranks import Ranks
+
+ROWS_AT_A_TIME = 4096
+SCHEMA = pa.schema([("side", pa.string()), ("idx", pa.int64()), ("vector", pa.list_(pa.float32()))])
+
+
+def export(model: TwoTowers, known: np.ndarray, users: Iterator[Batch], ranks: Ranks, folder: Path) -> None:
+    """Write this rank's vectors to ``folder`` with the columns of the contract tower_vectors.
+
+    Args:
+        model: trained.
+        known: int32 [n_items + 1]; an item without training examples is scored by content alone.
+        users: blocks of this rank's rows of training_users.
+        ranks: which share of the items is this rank's.
+        folder: made if missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    n_items = model.items_known.n_items
+    own = np.arange(1 + ranks.rank, n_items + 1, ranks.size, dtype=np.int32)
+    with pq.ParquetWriter(folder / f"part-{ranks.rank:05d}.parquet", SCHEMA) as writer:
+        for idx in _slices(own):
+            _write(writer, "item", idx.astype(np.int64) - 1, model.items(idx, known[idx]).numpy())
+        known_tensor = tf.constant(known)
+        for block in users:
+            for rows in _slices(np.arange(len(block["user_idx"]))):
+                vectors = model.users(block["attribute_idx"][rows], block["history_idx"][rows], known_tensor)
+                _write(writer, "user", block["user_idx"][rows].astype(np.int64), vectors.numpy())
+
+
+def _slices(values: np.ndarray) -> Iterator[np.ndarray]:
+    return (values[start : start + ROWS_AT_A_TIME] for start in range(0, len(values), ROWS_AT_A_TIME))
+
+
+def _write(writer: pq.ParquetWriter, side: str, idx: np.ndarray, vectors: np.ndarray) -> None:
+    """Append rows; ``vectors`` is float32 [len(idx), width]."""
+    width = vectors.shape[1]
+    offsets = np.arange(0, vectors.size + 1, width, dtype=np.int32)
+    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(vectors.ravel()))
+    sides = pa.array(np.full(len(idx), side, dtype=object), pa.string())
+    writer.write_table(pa.table([sides, pa.array(idx), lists], schema=SCHEMA))

@@ -1,0 +1,152 @@
+"""Start the training processes, follow them, and end them; this module loads neither TensorFlow nor Spark.
+
+``horovodrun`` is used in its static form over Gloo. Elastic mode and ``horovod.run(func)`` unpickle what anyone on the
+network sends (CVE-2024-10190) and are never used.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from recsys_spark.coldstart.spec import TrainingSpec
+from recsys_spark.errors import PrerequisiteError, TrainingError
+
+log = logging.getLogger(__name__)
+
+Launcher = Literal["auto", "horovodrun", "single"]
+WORKER = "jobs.train_worker"
+POLL_SECONDS = 0.5
+GRACE_SECONDS = 10.0
+TAIL_LINES = 25
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left behind."""
+
+    vectors: Path
+    """Folder of Parquet files with the contract tower_vectors."""
+    log: tuple[dict[str, Any], ...]
+    """Rows of the contract training_log."""
+
+
+def train(spec: TrainingSpec, processes: int, launcher: Launcher, timeout_minutes: float) -> Trained:
+    """Run one training in processes of its own and wait for it.
+
+    A training of the same spec that was cut short is resumed from its last checkpoint.
+
+    Args:
+        spec: what to train; its folder receives everything that is written.
+        processes: training processes on this machine.
+        launcher: auto takes horovodrun where it is installed and more than one process is wanted.
+        timeout_minutes: the processes are ended after this time.
+
+    Raises:
+        PrerequisiteError: horovodrun was asked for and is not installed.
+        TrainingError: the processes failed or did not finish in time; the message ends with their last lines.
+    """
+    shutil.rmtree(spec.vectors, ignore_errors=True)
+    path = spec.save()
+    output = Path(spec.folder) / "processes.log"
+    with output.open("wb") as sink:
+        process = subprocess.Popen(
+            command(path, processes, launcher),
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=_environment(),
+            start_new_session=True,
+        )
+        try:
+            _follow(process, spec.metric_log, time.monotonic() + timeout_minutes * 60)
+        finally:
+            _end(process)
+    if process.returncode != 0:
+        raise TrainingError(_failure(process.returncode, timeout_minutes, output))
+    return Trained(spec.vectors, tuple(_log_lines(spec.metric_log)))
+
+
+def command(spec_path: Path, processes: int, launcher: Launcher) -> list[str]:
+    """The argument list that starts the processes.
+
+    Raises:
+        PrerequisiteError: horovodrun was asked for and is not installed.
+    """
+    worker = [sys.executable, "-m", WORKER, "--spec", str(spec_path), "--launcher-pid", str(os.getpid())]
+    horovodrun = Path(sys.executable).parent / "horovodrun"
+    installed = horovodrun.exists() and importlib.util.find_spec("horovod") is not None
+    if launcher == "horovodrun" and not installed:
+        raise PrerequisiteError(
+            f"found no horovodrun at {horovodrun}; build Horovod (deploy/horovod) or set coldstart.launcher to single"
+        )
+    if launcher == "single" or not installed or (launcher == "auto" and processes == 1):
+        if processes > 1:
+            log.warning("  one training process instead of %d: no horovodrun, or launcher single", processes)
+        return worker
+    hosts = f"localhost:{processes}"
+    return [str(horovodrun), "-np", str(processes), "--gloo", "-H", hosts, "--network-interface", "lo", *worker]
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, with the package importable from any folder and TensorFlow's start-up notes off."""
+    root = str(Path(__file__).resolve().parents[2])
+    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+
+
+def _follow(process: subprocess.Popen[bytes], metric_log: Path, deadline: float) -> None:
+    """Tell each epoch as it ends; returns when the process has ended or the deadline has passed."""
+    told = 0
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+        told = _tell(metric_log, told)
+    _tell(metric_log, told)
+
+
+def _tell(metric_log: Path, told: int) -> int:
+    lines = _log_lines(metric_log)
+    for line in lines[told:]:
+        log.info(
+            "  epoch %d: loss %.4f, simulated-cold recall@10 %.4f, %.1f s, %d ranks",
+            *(line[name] for name in ("epoch", "loss", "validation_recall", "seconds", "ranks")),
+        )
+    return max(told, len(lines))
+
+
+def _log_lines(metric_log: Path) -> list[dict[str, Any]]:
+    if not metric_log.exists():
+        return []
+    return [json.loads(line) for line in metric_log.read_text(encoding="utf-8").splitlines()]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and all that it started; horovodrun's workers live in sessions of their own."""
+    if process.poll() is not None:
+        return
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    os.killpg(process.pid, signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=GRACE_SECONDS)
+    for member in alive:
+        member.kill()
+    process.wait()
+
+
+def _failure(code: int, timeout_minutes: float, output: Path) -> str:
+    tail = "\n  ".join(output.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:])
+    why = f"ended with code {code}"
+    if code < 0:
+        why = f"was ended by signal {-code} (the limit is {timeout_minutes} minutes)"
+    return f"training {why}; expected 0. The last lines of {output}:\n  {tail}"

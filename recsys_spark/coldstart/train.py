@@ -1,0 +1,84 @@
+"""One training process from its spec to its share of the tower vectors; the launcher starts one per rank."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+from recsys_spark.coldstart.catalogue import catalogue, known_ids
+from recsys_spark.coldstart.examples import COLUMNS, Batch, Survey, survey
+from recsys_spark.coldstart.export import export
+from recsys_spark.coldstart.loop import Training
+from recsys_spark.coldstart.model import TwoTowers
+from recsys_spark.coldstart.ranks import Ranks
+from recsys_spark.coldstart.spec import TrainingSpec
+from recsys_spark.coldstart.validation import cold_tasks
+from recsys_spark.dataset import reader
+
+ITEM_COLUMNS = ("item_idx", "feature_idx", "dense", "log_q", "is_held_out")
+USER_COLUMNS = ("user_idx", "attribute_idx", "history_idx")
+
+
+def run(spec: TrainingSpec) -> str:
+    """Train with the other ranks, write this rank's vectors, and return the hash of the weights."""
+    ranks = Ranks.join()
+    _use_own_device(ranks, spec.threads)
+    keras.utils.set_random_seed(spec.seed)
+    shard = reader.Shard(ranks.rank, ranks.size)
+    items = catalogue(reader.table(spec.item_files, ITEM_COLUMNS))
+    seen = survey(
+        reader.blocks(spec.example_files, [*COLUMNS, "part"], shard), items.n_items, spec.validation_rows // ranks.size
+    )
+    known = known_ids(ranks.total(seen.counts))
+    model = TwoTowers(items, _n_attributes(spec, seen, ranks), spec.width, spec.hidden, spec.temperature)
+    tasks = cold_tasks(seen.validation, items.held_out, known, spec.candidates, spec.seed)
+
+    def epoch(batch_size: int, number: int) -> Iterator[Batch]:
+        return reader.shuffled_batches(
+            spec.example_files, COLUMNS, part="train", batch_size=batch_size, shard=shard, seed=spec.seed + number
+        )
+
+    digest = Training(spec, ranks, model, known).fit(epoch, seen.n_train, tasks)
+    export(model, known, reader.blocks(spec.user_files, USER_COLUMNS, shard), ranks, spec.vectors)
+    return digest
+
+
+def _n_attributes(spec: TrainingSpec, seen: Survey, ranks: Ranks) -> int:
+    """Largest attribute index of any user, also of those without examples; equal on all ranks."""
+    shard = reader.Shard(ranks.rank, ranks.size)
+    largest = [int(b["attribute_idx"].max(initial=0)) for b in reader.blocks(spec.user_files, USER_COLUMNS[1:2], shard)]
+    return -ranks.smallest(-max([seen.n_attributes, *largest]))
+
+
+def _use_own_device(ranks: Ranks, threads: int) -> None:
+    """One GPU a process by local rank; without GPUs, an equal share of the cores."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        own = gpus[ranks.local_rank % len(gpus)]
+        tf.config.set_visible_devices(own, "GPU")
+        tf.config.experimental.set_memory_growth(own, True)
+    share = threads or max(1, len(os.sched_getaffinity(0)) // ranks.local_size)
+    tf.config.threading.set_intra_op_parallelism_threads(share)
+    tf.config.threading.set_inter_op_parallelism_threads(max(2, share))
+
+
+def end_with(launcher: int, interval_seconds: float = 2.0) -> None:
+    """End this process when the launcher's is gone: an orphan would go on writing checkpoints beside its successor."""
+
+    def watch() -> None:
+        while True:
+            time.sleep(interval_seconds)
+            try:
+                os.kill(launcher, 0)
+            except ProcessLookupError:
+                os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="launcher watch").start()
+
+
+__all__ = ["end_with", "run"]

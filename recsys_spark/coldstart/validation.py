@@ -1,0 +1,92 @@
+"""Recall on simulated-cold examples: the new item among new items, and the new user among known items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from recsys_spark.coldstart.catalogue import chosen_candidates
+from recsys_spark.coldstart.model import TwoTowers
+
+K = 10
+ROWS_AT_A_TIME = 512
+
+
+@dataclass(frozen=True)
+class ColdTask:
+    """Examples whose item must be found among candidates."""
+
+    attribute_idx: np.ndarray
+    """int32 [rows, attribute length]."""
+    history_idx: np.ndarray
+    """int32 [rows, history length]; all 0 where the task simulates new users."""
+    target: np.ndarray
+    """int64 [rows]: position of the item among the candidates."""
+    candidates: np.ndarray
+    """int32 [candidates]: ascending item indexes."""
+    candidate_ids: np.ndarray
+    """int32 [candidates]: their embedding indexes; all 0 where the task simulates new items."""
+
+
+def cold_tasks(
+    validation: dict[str, np.ndarray], held_out: np.ndarray, known: np.ndarray, limit: int, seed: int
+) -> tuple[ColdTask, ColdTask]:
+    """Split the validation examples into new items and new users.
+
+    A held-out item is ranked among the held-out items, by content, for the user's history. Every other validation
+    example is one of a held-out user: the history is hidden and the item is ranked among those with training examples.
+    """
+    item = validation["item_idx"]
+    new_item = held_out[item]
+    new_user = ~new_item & (known[item] > 0)
+    cold = chosen_candidates(np.flatnonzero(held_out), item[new_item], limit, seed)
+    trained = chosen_candidates(np.flatnonzero(known), item[new_user], limit, seed)
+    history = validation["history_idx"]
+    return (
+        _task(validation, new_item, history, cold, np.zeros_like(cold)),
+        _task(validation, new_user, np.zeros_like(history), trained, known[trained]),
+    )
+
+
+def hits(model: TwoTowers, task: ColdTask, known: np.ndarray) -> np.ndarray:
+    """[examples found in the first K, examples]; a tie counts as the middle of the tied places."""
+    if not len(task.target):
+        return np.zeros(2)
+    vectors = _in_parts(len(task.candidates), lambda s: model.items(task.candidates[s], task.candidate_ids[s]))
+    known_tensor = tf.constant(known)
+    found = 0
+    for start in range(0, len(task.target), ROWS_AT_A_TIME):
+        rows = slice(start, start + ROWS_AT_A_TIME)
+        users = model.users(task.attribute_idx[rows], task.history_idx[rows], known_tensor).numpy()
+        found += int((_places(users @ vectors.T, task.target[rows]) < K).sum())
+    return np.array([found, len(task.target)], float)
+
+
+def recall(found: np.ndarray) -> float:
+    """Mean over the tasks that have examples; ``found`` is [tasks, 2] summed over the ranks."""
+    shares = [hit / n for hit, n in found if n]
+    return float(np.mean(shares)) if shares else 0.0
+
+
+def _places(scores: np.ndarray, target: np.ndarray) -> np.ndarray:
+    own = scores[np.arange(len(target)), target][:, None]
+    return (scores > own).sum(axis=1) + ((scores == own).sum(axis=1) - 1) / 2
+
+
+def _task(
+    validation: dict[str, np.ndarray], rows: np.ndarray, history: np.ndarray, candidates: np.ndarray, ids: np.ndarray
+) -> ColdTask:
+    return ColdTask(
+        attribute_idx=validation["attribute_idx"][rows].astype(np.int32),
+        history_idx=history[rows].astype(np.int32),
+        target=np.searchsorted(candidates, validation["item_idx"][rows]),
+        candidates=candidates.astype(np.int32),
+        candidate_ids=ids.astype(np.int32),
+    )
+
+
+def _in_parts(n_rows: int, encode: object) -> np.ndarray:
+    parts = [encode(slice(s, s + ROWS_AT_A_TIME * 8)).numpy() for s in range(0, n_rows, ROWS_AT_A_TIME * 8)]  # type: ignore[operator]
+    return np.concatenate(parts)
