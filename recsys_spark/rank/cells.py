@@ -6,13 +6,13 @@ arrays, bounded by how many boosts and purchases a user has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -41,6 +41,15 @@ class Grid:
     user_buckets: int
     item_shards: int
 
+    @classmethod
+    def of(cls, n_users: int, n_items: int, users_per_task: int, items_per_task: int, parallelism: int) -> Grid:
+        """Enough parts that no task holds more than asked, and that every core has two buckets of users to do.
+
+        >>> Grid.of(n_users=50_000, n_items=60_000, users_per_task=20_000, items_per_task=50_000, parallelism=1)
+        Grid(user_buckets=3, item_shards=2)
+        """
+        return cls(max(-(-n_users // users_per_task), 2 * parallelism), max(-(-n_items // items_per_task), 1))
+
 
 @dataclass(frozen=True)
 class ScorerNames:
@@ -62,6 +71,11 @@ class ScorerNames:
         return self.dense + self.sparse
 
 
+def layout_of(blocks: Iterable[Row]) -> dict[str, tuple[int, int]]:
+    """The collected table blocks as block to (start, width)."""
+    return {row["block"]: (row["start"], row["width"]) for row in blocks}
+
+
 def lay_out(
     users: DataFrame,
     items: DataFrame,
@@ -79,7 +93,9 @@ def lay_out(
         fields: column names and types of what ``work`` returns.
     """
     schema = T.StructType([T.StructField(name, spark_type(kind)) for name, kind in fields.items()])
-    left = users.select(_hashed("user_id", grid.user_buckets, "bucket"), _each(grid.item_shards, "shard"), "*")
+    # Users may descend from the same items (candidates do); new names for their columns keep the two sides apart.
+    own = [F.col(name).alias(name) for name in users.columns]
+    left = users.select(_hashed("user_id", grid.user_buckets, "bucket"), _each(grid.item_shards, "shard"), *own)
     right = items.select(_hashed("item_id", grid.item_shards, "shard"), _each(grid.user_buckets, "bucket"), "*")
     return left.groupBy(*CELL).cogroup(right.groupBy(*CELL)).applyInArrow(work, schema)
 
@@ -131,9 +147,13 @@ class UserCell:
         known = columns >= 0
         sparse = [known & (scorer == place) for place in range(n_sparse)]
         pairs = tuple(Pairs.of(rows[mask], columns[mask], values[mask]) for mask in sparse)
-        who, what = _pairs(users["excluded_items"], item_ids)
-        excluded = Pairs.of(who[what >= 0], what[what >= 0], np.ones(int((what >= 0).sum())))
+        excluded = list_pairs(users["excluded_items"], item_ids)
         return cls(users["user_id"].combine_chunks(), _side(users, "route", ROUTES), Scorers(spans, pairs), excluded)
+
+    def rows(self, start: int, stop: int) -> UserCell:
+        """Users start to stop, counted from start."""
+        parts = self.side.rows(start, stop), self.scorers.rows(start, stop), self.excluded.rows(start, stop)
+        return UserCell(self.ids[start:stop], *parts)
 
 
 @dataclass(frozen=True)
@@ -158,6 +178,20 @@ def in_order(table: pa.Table, key: str) -> pa.Table:
     """The table in ascending order of a string column, in one chunk, so that a tie breaks the same way everywhere."""
     whole = table.combine_chunks()
     return whole.take(pc.sort_indices(whole[key])).combine_chunks()
+
+
+def list_pairs(ids: pa.ChunkedArray, item_ids: pa.Array, values: pa.ChunkedArray | None = None) -> Pairs:
+    """A column of id lists, and one of aligned values (1 if None), as pairs; ids that item_ids lacks are left out."""
+    rows, columns = _pairs(ids, item_ids)
+    known = columns >= 0
+    each = np.ones(len(rows)) if values is None else _flat(values).astype(float)
+    return Pairs.of(rows[known], columns[known], each[known])
+
+
+def lists(values: np.ndarray, dtype: type = np.float64) -> pa.ListArray:
+    """A matrix [rows, length] as a column of lists."""
+    offsets = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.ascontiguousarray(values, dtype).ravel()))
 
 
 def taken(values: pa.Array, positions: np.ndarray) -> pa.Array:

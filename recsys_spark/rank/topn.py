@@ -22,6 +22,7 @@ from recsys_spark.rank.cells import (
     arrow_schema,
     in_order,
     lay_out,
+    lists,
     position,
     taken,
     with_sparse,
@@ -148,14 +149,9 @@ def _as_table(best: Chosen, variant: str, plan: _Plan, users: pa.Table, item_ids
         pa.array(best.logit, pa.float64()),
         pa.array(best.raw, pa.float64()),
         taken(users["route"].combine_chunks(), best.user),
-        _lists(best.contributions),
+        lists(best.contributions),
     ]
     return pa.Table.from_arrays(columns, schema=arrow_schema(FOUND))
-
-
-def _lists(values: np.ndarray) -> pa.ListArray:
-    offsets = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
 
 
 def _merged(found: DataFrame, shelves: Mapping[str, tuple[int, bool]]) -> DataFrame:

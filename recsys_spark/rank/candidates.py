@@ -1,0 +1,213 @@
+"""Examples for learning the weights: hidden pairs of simulated users among the items that compete with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from recsys_spark.kernels.tiles import Pairs, Scorers, Side, largest, tile_rows
+from recsys_spark.rank.cells import (
+    Grid,
+    ItemCell,
+    ScorerNames,
+    UserCell,
+    arrow_schema,
+    in_order,
+    lay_out,
+    list_pairs,
+    lists,
+    taken,
+    with_sparse,
+)
+
+FOUND = {
+    "route": "string",
+    "item_group": "string",
+    "user_id": "string",
+    "item_id": "string",
+    "label": "boolean",
+    "in_window": "boolean",
+    "scores": "array<float>",
+    "sample_weight": "double",
+}
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How many users and items are drawn, and the seed of the draw."""
+
+    users: int
+    """Users for each route and item group."""
+    top: int = 50
+    """Best items by each scorer alone."""
+    others: int = 100
+    """Items at random among the rest."""
+    seed: int = 0
+
+
+def candidates(
+    user_blocks: DataFrame,
+    item_blocks: DataFrame,
+    boosts: DataFrame,
+    names: ScorerNames,
+    truth: DataFrame,
+    excluded: DataFrame | None,
+    draw: Draw,
+    grid: Grid,
+) -> DataFrame:
+    """Users of the learning half with their hidden items, each scorer's best items, and some items at random.
+
+    An item that stands for others of its kind carries their number as its weight. With several shards each gives its
+    part of the best, so the union may miss a few of the overall best of one scorer.
+
+    Args:
+        user_blocks: the table of the backtest fold.
+        item_blocks: the items that may be recommended.
+        boosts: the table.
+        names: scorers, in the order of the result's scores.
+        truth: the table; rows with half = learn are used.
+        excluded: pairs (user_id, item_id) that are no candidates, or None.
+        draw: sizes and seed.
+        grid: buckets and shards.
+
+    Returns:
+        route, item_group, user_id, item_id, label (hidden pair), in_window (of a hidden pair), scores (unscaled, in the
+        order of names), sample_weight.
+    """
+    users = _drawn(_positives(user_blocks, item_blocks, truth, excluded), draw)
+    hashed = F.xxhash64("user_id", F.lit(draw.seed)).alias("hash")
+    asked = users.join(user_blocks.select("user_id", "vector"), "user_id", "inner").select("*", hashed)
+    items = item_blocks.select("item_id", "item_group", "vector", F.xxhash64("item_id").alias("hash"))
+    plan = _Plan(names.spans, len(names.sparse), -(-draw.top // grid.item_shards), -(-draw.others // grid.item_shards))
+    left = with_sparse(asked, boosts, excluded, names.sparse)
+    return lay_out(left, items, grid, partial(_candidates_of_cell, plan), FOUND)
+
+
+def _positives(
+    user_blocks: DataFrame, item_blocks: DataFrame, truth: DataFrame, excluded: DataFrame | None
+) -> DataFrame:
+    """route, item_group, user_id with the hidden items of that group as aligned arrays."""
+    learn = truth.where("half = 'learn'").groupBy("user_id", "item_id").agg(F.max("in_window").alias("in_window"))
+    if excluded is not None:
+        learn = learn.join(excluded, ["user_id", "item_id"], "left_anti")
+    grouped = (
+        learn.join(item_blocks.select("item_id", "item_group"), "item_id", "inner")
+        .join(user_blocks.select("user_id", "route"), "user_id", "inner")
+        .groupBy("route", "item_group", "user_id")
+        .agg(F.collect_list(F.struct("item_id", "in_window")).alias("hidden"))
+    )
+    arrays = [F.col("hidden.item_id").alias("hidden_items"), F.col("hidden.in_window").alias("hidden_in_window")]
+    return grouped.select("route", "item_group", "user_id", *arrays)
+
+
+def _drawn(users: DataFrame, draw: Draw) -> DataFrame:
+    """A seeded draw of users of each kind; Spark keeps only that many of each partition before it shuffles."""
+    order = Window.partitionBy("route", "item_group").orderBy(F.xxhash64("user_id", F.lit(draw.seed)), "user_id")
+    return users.withColumn("place", F.row_number().over(order)).where(F.col("place") <= draw.users).drop("place")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    spans: tuple[tuple[int, int], ...]
+    n_sparse: int
+    top: int
+    others: int
+
+
+def _candidates_of_cell(plan: _Plan, users: pa.Table, items: pa.Table) -> pa.Table:
+    """One bucket of drawn users against one shard of items: each user meets the items of its row's group."""
+    found = [arrow_schema(FOUND).empty_table()]
+    for group in users["item_group"].unique().to_pylist():
+        mine = in_order(users.filter(pc.equal(users["item_group"], group)), "user_id")
+        theirs = in_order(items.filter(pc.equal(items["item_group"], group)), "item_id")
+        if theirs.num_rows:
+            found.append(_candidates_of_group(plan, mine, theirs))
+    return pa.concat_tables(found)
+
+
+def _candidates_of_group(plan: _Plan, users: pa.Table, items: pa.Table) -> pa.Table:
+    item_cell = ItemCell.of(items)
+    user_cell = UserCell.of(users, item_cell.ids, plan.spans, plan.n_sparse)
+    hidden = list_pairs(users["hidden_items"], item_cell.ids, users["hidden_in_window"])
+    user_hash = users["hash"].to_numpy().view(np.uint64)
+    item_hash = items["hash"].to_numpy().view(np.uint64)
+    step = tile_rows(items.num_rows * (plan.n_sparse + len(plan.spans)), 1)
+    tables = []
+    for start in range(0, users.num_rows, step):
+        stop = min(start + step, users.num_rows)
+        keys = _random_keys(user_hash[start:stop], item_hash)
+        drawn = _tile(user_cell.rows(start, stop), item_cell.side, hidden.rows(start, stop), keys, plan)
+        tables.append(_as_table(drawn, users.slice(start, stop - start), item_cell.ids))
+    return pa.concat_tables(tables)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    users: np.ndarray
+    items: np.ndarray
+    label: np.ndarray
+    in_window: np.ndarray
+    scores: np.ndarray
+    weight: np.ndarray
+
+
+def _tile(users: UserCell, items: Side, hidden: Pairs, keys: np.ndarray, plan: _Plan) -> _Drawn:
+    """Candidates of some users; ``keys`` [users, items] order the items at random."""
+    free = np.ones(keys.shape, bool)
+    free[users.excluded.users, users.excluded.items] = False
+    label = np.zeros(keys.shape, bool)
+    label[hidden.users, hidden.items] = True
+    chosen = label & free
+    for scores in _each_scorer(users.side, items, users.scorers):
+        rows, columns = largest(np.where(free, scores, -np.inf), plan.top)
+        chosen[rows, columns] = True
+    rest = free & ~chosen
+    rows, columns = largest(np.where(rest, keys, -np.inf), plan.others)
+    chosen[rows, columns] = True
+    drawn = np.bincount(rows, minlength=len(keys))
+    stands_for = rest.sum(axis=1) / np.maximum(drawn, 1)
+    rows, columns = np.nonzero(chosen)
+    weight = np.where(rest[rows, columns], stands_for[rows], 1.0)
+    in_window = hidden.at(rows, columns, keys.shape[1]) > 0
+    scores = users.scorers.scores(users.side, items, rows, columns)
+    return _Drawn(rows, columns, label[rows, columns], in_window, scores, weight)
+
+
+def _each_scorer(users: Side, items: Side, scorers: Scorers) -> list[np.ndarray]:
+    """Score matrices [users, items], one a scorer; a sparse scorer knows only its own pairs."""
+    found = [users.vectors[:, s : s + w] @ items.vectors[:, s : s + w].T for s, w in scorers.spans]
+    for pairs in scorers.sparse:
+        known = np.full((len(users.kinds), len(items.kinds)), -np.inf, np.float32)
+        known[pairs.users, pairs.items] = pairs.values
+        found.append(known)
+    return found
+
+
+def _random_keys(users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """A random number of each pair that depends on the pair alone, not on where it is computed: [users, items].
+
+    The mix is SplitMix64's finalizer (Steele, Lea and Flood 2014); 24 bits are exact in float32.
+    """
+    mixed = users[:, None] ^ items[None, :]
+    for shift, factor in ((np.uint64(30), 0xBF58476D1CE4E5B9), (np.uint64(27), 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> shift)) * np.uint64(factor)
+    return (mixed >> np.uint64(40)).astype(np.float32)
+
+
+def _as_table(drawn: _Drawn, users: pa.Table, item_ids: pa.Array) -> pa.Table:
+    who = [taken(users[name].combine_chunks(), drawn.users) for name in ("route", "item_group", "user_id")]
+    columns = [
+        *who,
+        taken(item_ids, drawn.items),
+        pa.array(drawn.label),
+        pa.array(drawn.in_window),
+        lists(drawn.scores, np.float32),
+        pa.array(drawn.weight),
+    ]
+    return pa.Table.from_arrays(columns, schema=arrow_schema(FOUND))

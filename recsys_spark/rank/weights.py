@@ -1,0 +1,100 @@
+"""The table route_weights, learned on the driver from a bounded sample of candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recsys_spark.kernels.arrow import matrix
+from recsys_spark.rank.fit import Examples, calibrate, learn_weights
+from recsys_spark.rank.variants import ITEM_GROUPS, ROUTES
+
+MIN_USERS = 30
+"""Fewer simulated users than this teach no weights of their own."""
+LENDERS: Mapping[str, tuple[str, ...]] = {"inactive": ("warm",), "warming": ("warm",), "warm": ("warming",), "cold": ()}
+"""Whose weights a route takes before it takes those of all routes together."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Weights, scales and calibration of one set of users, over the scorers in their order."""
+
+    scale: np.ndarray
+    weight: np.ndarray
+    slope: float
+    intercept: float
+    n_users: int
+
+
+def learn(sample: pa.Table, scorers: Sequence[str]) -> list[dict[str, object]]:
+    """Rows of route_weights for every route, item group and scorer.
+
+    A route and group with too few simulated users borrows: from the nearest route, else from all routes together; where
+    nobody teaches anything, every scorer has weight 1.
+
+    Args:
+        sample: what candidates.candidates returns, collected.
+        scorers: names of the columns of its scores.
+
+    Returns:
+        One row a route, item group and scorer.
+    """
+    ordered = sample.sort_by([("route", "ascending"), ("user_id", "ascending"), ("item_id", "ascending")])
+    rows: list[dict[str, object]] = []
+    for group in ITEM_GROUPS:
+        learned = _learn_group(ordered.filter(pc.equal(ordered["item_group"], group)), len(scorers))
+        for route in ROUTES:
+            rows += _rows(route, group, scorers, learned[route])
+    return rows
+
+
+def _learn_group(sample: pa.Table, n_scorers: int) -> dict[str, Learned]:
+    own = {route: _examples(sample.filter(pc.equal(sample["route"], route)), n_scorers) for route in ROUTES}
+    fitted = {route: _fit(examples) for route, examples in own.items() if len(examples) >= MIN_USERS}
+    if len(fitted) == len(ROUTES):
+        return fitted
+    together = _examples(sample, n_scorers)
+    shared = _fit(together) if len(together) >= MIN_USERS else _equal(together)
+    lenders = {route: next((n for n in (route, *LENDERS[route]) if n in fitted), None) for route in ROUTES}
+    return {route: shared if lender is None else fitted[lender] for route, lender in lenders.items()}
+
+
+def _fit(examples: Examples) -> Learned:
+    scaled = examples.scaled()
+    weight = learn_weights(scaled)
+    slope, intercept = calibrate(scaled, weight)
+    return Learned(examples.scale(), weight, slope, intercept, len(examples))
+
+
+def _equal(examples: Examples) -> Learned:
+    """Every scorer counts alike, on the scale of what few candidates there are."""
+    n_scorers = examples.scores.shape[2]
+    scale = examples.scale() if len(examples) else np.ones(n_scorers)
+    return Learned(scale, np.ones(n_scorers), 1.0, 0.0, len(examples))
+
+
+def _examples(sample: pa.Table, n_scorers: int) -> Examples:
+    scores = matrix(sample["scores"]).reshape(-1, n_scorers)
+    user = sample["user_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    label, in_window, weight = (sample[name].to_numpy() for name in ("label", "in_window", "sample_weight"))
+    return Examples.of(user, scores, label.astype(bool), in_window.astype(bool), weight.astype(float))
+
+
+def _rows(route: str, group: str, scorers: Sequence[str], learned: Learned) -> list[dict[str, object]]:
+    return [
+        {
+            "route": route,
+            "item_group": group,
+            "scorer": scorer,
+            "scale": float(scale),
+            "weight": float(weight),
+            "slope": learned.slope,
+            "intercept": learned.intercept,
+            "n_users": learned.n_users,
+        }
+        for scorer, scale, weight in zip(scorers, learned.scale, learned.weight, strict=True)
+    ]

@@ -1,0 +1,99 @@
+"""Candidates of simulated users: hidden pairs, each scorer's best, and a weighted rest."""
+
+from __future__ import annotations
+
+import pytest
+from shops import LAYOUT, small_shop
+
+from recsys_spark.rank.candidates import Draw, candidates
+from recsys_spark.rank.cells import Grid, ScorerNames
+
+NAMES = ScorerNames.of(LAYOUT, {"factors", "popularity", "habit"})
+DRAW = Draw(users=2, top=2, others=3, seed=1)
+
+
+@pytest.fixture
+def shop():
+    return small_shop(n_users=12, n_items=30)
+
+
+def found(shop, rows, truth, excluded=None, draw=DRAW, grid=None):
+    frame = candidates(
+        rows("user_blocks", *shop.users),
+        rows("item_blocks", *shop.items),
+        rows("boosts", *shop.boosts),
+        NAMES,
+        rows("truth", *truth),
+        excluded,
+        draw,
+        grid or Grid(2, 1),
+    )
+    return frame.collect()
+
+
+def truth_of(*pairs, half="learn", in_window=True):
+    return [
+        {"slice": "warm", "user_id": user, "item_id": item, "half": half, "in_window": in_window}
+        for user, item in pairs
+    ]
+
+
+def test_every_group_of_items_has_its_own_rows_and_the_hidden_pairs_are_labelled(shop, rows):
+    # i05 and i10 are new, i01 is established; a pair that occurs in two slices counts once.
+    truth = [*truth_of(("u2", "i01"), ("u2", "i05")), *truth_of(("u2", "i10"), in_window=False)]
+    truth.append({**truth[0], "slice": "cold_item"})
+    by_group = {}
+    for row in found(shop, rows, truth):
+        assert row["route"] == "warm"
+        by_group.setdefault(row["item_group"], []).append(row)
+    established, new = by_group["established"], by_group["new"]
+    assert {r["item_id"]: r["in_window"] for r in new if r["label"]} == {"i05": True, "i10": False}
+    assert [r["item_id"] for r in established if r["label"]] == ["i01"]
+    assert len({r["item_id"] for r in established}) == len(established)
+    # What is drawn at random stands for the whole group.
+    assert sum(r["sample_weight"] for r in established) == pytest.approx(24)
+    assert sum(r["sample_weight"] for r in new) == pytest.approx(6)
+
+
+def test_scores_are_each_scorers_own(shop, rows):
+    items = {item["item_id"]: item for item in shop.items}
+    users = {user["user_id"]: user for user in shop.users}
+    for row in found(shop, rows, truth_of(("u1", "i01"), ("u6", "i03"))):
+        expected = [shop.score(users[row["user_id"]], items[row["item_id"]], scorer) for scorer in NAMES.all]
+        assert row["scores"] == pytest.approx(expected)
+
+
+def test_the_best_of_each_scorer_is_among_the_candidates(shop, rows):
+    user = shop.users[1]
+    known = [item for item in shop.items if item["item_group"] == "established"]
+    mine = {row["item_id"] for row in found(shop, rows, truth_of(("u1", "i01")))}
+    for scorer in ("factors", "popularity"):
+        best = min(known, key=lambda item: (-shop.score(user, item, scorer), item["item_id"]))
+        assert best["item_id"] in mine
+
+
+def test_the_draw_does_not_depend_on_the_buckets_and_respects_its_size(shop, rows):
+    truth = truth_of(*[(user["user_id"], "i01") for user in shop.users])
+    one, many = (found(shop, rows, truth, grid=Grid(buckets, 1)) for buckets in (1, 5))
+    assert sorted(map(str, one)) == sorted(map(str, many))
+    assert {(row["route"], row["user_id"]) for row in one} == {(r["route"], r["user_id"]) for r in many}
+    assert len({row["user_id"] for row in one}) == 8  # two of each of the four routes
+
+
+def test_excluded_pairs_are_neither_positives_nor_negatives(shop, rows, spark):
+    excluded = spark.createDataFrame([("u1", "i01"), ("u1", "i02")], "user_id string, item_id string")
+    truth = truth_of(("u1", "i01"), ("u1", "i03"))
+    everything = Draw(users=5, top=30, others=30)
+    mine = {row["item_id"]: row["label"] for row in found(shop, rows, truth, excluded, everything)}
+    assert not mine.keys() & {"i01", "i02"}
+    assert [item for item, label in mine.items() if label] == ["i03"]
+    assert len(mine) == 22
+
+
+def test_the_reporting_half_teaches_nothing(shop, rows):
+    assert found(shop, rows, truth_of(("u1", "i01"), half="report")) == []
+
+
+def test_shards_share_the_work_and_no_pair_comes_twice(shop, rows):
+    whole = found(shop, rows, truth_of(("u1", "i01")), draw=Draw(users=5, top=30, others=30), grid=Grid(1, 3))
+    assert sorted(r["item_id"] for r in whole) == [i["item_id"] for i in shop.items if i["item_group"] == "established"]
