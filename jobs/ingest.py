@@ -1,0 +1,59 @@
+"""Bring events, users and items in: cleaned into tables, the refused rows into quarantine, all of them counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from pyspark import StorageLevel
+
+from jobs.context import Job, run_job
+from recsys_spark.events.clean import check_balance, judge, latest_plausible, require_events, settle
+from recsys_spark.sources.formats import readable
+from recsys_spark.sources.raw import RawTables
+from recsys_spark.sources.read import read_source
+
+OUTPUTS = ("events", "users", "items", "quarantine", "data_quality")
+
+
+def resolve_as_of(job: Job) -> datetime:
+    """The job's as-of time, or the latest plausible event time of the source; refresh calls it before ingest."""
+    return job.as_of or _as_of(job, read_source(job.spark, job.settings.source))
+
+
+def run(job: Job) -> None:
+    """Read the source, judge its rows once, write the five tables; quality first, so that bad input writes no other."""
+    raw = read_source(job.spark, job.settings.source)
+    as_of = job.as_of or _as_of(job, raw)
+    job = replace(job, as_of=as_of)
+    judged = judge(raw.events, raw.users, raw.items, as_of, job.settings.cleaning)
+    kept = [frame.persist(StorageLevel.MEMORY_AND_DISK) for frame in (judged.events, judged.users, judged.items)]
+    cleaned = settle(judged)
+    try:
+        with readable("the source"):
+            job.describe("ingest: judge every row")
+            quality = cleaned.data_quality.collect()
+            check_balance(quality)
+            require_events(quality)
+            for name in OUTPUTS:
+                job.describe(f"ingest: write {name}")
+                job.write(name, getattr(cleaned, name))
+    finally:
+        for frame in kept:
+            frame.unpersist()
+
+
+def _as_of(job: Job, raw: RawTables) -> datetime:
+    job.describe("ingest: find the latest plausible event")
+    with readable("the source"):
+        return latest_plausible(raw.events)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of ``recsys ingest``."""
+    return run_job("ingest", __doc__ or "", run, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

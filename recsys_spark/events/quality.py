@@ -1,0 +1,86 @@
+"""Counts of what cleaning did, and the check that no row was lost."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F
+
+from recsys_spark.errors import AuditError, SourceError
+from recsys_spark.events.duplicates import DUPLICATE
+from recsys_spark.events.rules import REASONS
+
+CHANGES = "_changes"
+"""What cleaning changed in the row: ``capped:COLUMN`` or ``filled:COLUMN``."""
+
+OUTCOMES = ("input", "clean", "quarantined", "duplicates")
+
+
+def table_quality(name: str, judged: DataFrame) -> DataFrame:
+    """The rows of data_quality of one judged table; the four outcomes are there even if they count 0."""
+    measures = judged.select(F.explode(_measures()).alias("measure")).groupBy("measure").agg(
+        F.count("*").alias("row_count")
+    )
+    outcomes = judged.sparkSession.createDataFrame([(m, 0) for m in OUTCOMES], "measure string, row_count bigint")
+    return (
+        measures.unionByName(outcomes)
+        .groupBy("measure")
+        .agg(F.sum("row_count").alias("row_count"))
+        .select(F.lit(name).alias("source_table"), "measure", "row_count")
+    )
+
+
+def check_balance(rows: Iterable[Row]) -> None:
+    """Input rows must be clean, quarantined or duplicates, for each table.
+
+    Args:
+        rows: the rows of data_quality; a bounded number.
+
+    Raises:
+        AuditError: the counts do not add up.
+    """
+    for name, count in _by_table(rows).items():
+        expected = count["clean"] + count["quarantined"] + count["duplicates"]
+        if count["input"] != expected:
+            raise AuditError(
+                f"table {name}: found {count['input']} input rows, expected {expected} "
+                f"(clean {count['clean']} + quarantined {count['quarantined']} + duplicates {count['duplicates']}). "
+                "The source changed while it was read, or cleaning lost rows; run ingest again on a fixed source."
+            )
+
+
+def require_events(rows: Iterable[Row]) -> None:
+    """Some events must be left.
+
+    Raises:
+        SourceError: no event is clean; the message counts the reasons.
+    """
+    count = _by_table(rows)["events"]
+    if count["clean"]:
+        return
+    reasons = [f"{measure.removeprefix('reason:')} {n}" for measure, n in count.items() if measure.startswith("reason:")]
+    raise SourceError(
+        f"table events: none of {count['input']} input rows is usable; refused for: {', '.join(sorted(reasons))}. "
+        "Look at the table quarantine, then mend the source, its column mapping or the settings under cleaning."
+    )
+
+
+def _measures() -> Column:
+    outcome = (
+        F.when(F.size(REASONS) > 0, F.lit("quarantined"))
+        .when(F.col(DUPLICATE), F.lit("duplicates"))
+        .otherwise(F.lit("clean"))
+    )
+    reasons = F.transform(REASONS, lambda reason: F.concat(F.lit("reason:"), reason))
+    # What was changed in a row that is not kept is of no interest.
+    changes = F.when(outcome == "clean", F.col(CHANGES)).otherwise(F.array().cast("array<string>"))
+    return F.concat(F.array(F.lit("input"), outcome), reasons, changes)
+
+
+def _by_table(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for row in rows:
+        found[row["source_table"]][row["measure"]] += row["row_count"]
+    return found

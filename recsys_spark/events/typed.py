@@ -1,0 +1,124 @@
+"""From raw columns of any type to the contract's types; what cannot be cast becomes null and is told by a rule."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
+
+RAW = "_raw"
+"""The row's business columns as they came, as a struct; rules compare the typed columns with it."""
+
+
+def typed_events(raw: DataFrame) -> DataFrame:
+    """Raw events with typed columns beside ``RAW``, SOURCE_FILE and UNPARSED; a missing quantity is 1."""
+    return raw.select(
+        *_origin(raw),
+        as_id(raw, "user_id"),
+        as_id(raw, "item_id"),
+        F.lower(F.trim(F.col("event_type").cast("string"))).alias("event_type"),
+        as_timestamp(raw, "ts").alias("ts"),
+        as_text("query_text"),
+        F.when(is_blank("quantity"), F.lit(1.0)).otherwise(as_number("quantity")).alias("quantity"),
+        as_number("price").alias("price"),
+        as_number("dwell_seconds").alias("dwell_seconds"),
+        as_text("platform"),
+        as_id(raw, "session_id"),
+    )
+
+
+def typed_users(raw: DataFrame) -> DataFrame:
+    """Raw users with typed columns beside ``RAW``, SOURCE_FILE and UNPARSED."""
+    return raw.select(*_origin(raw), as_id(raw, "user_id"), as_attributes(), as_measures())
+
+
+def typed_items(raw: DataFrame) -> DataFrame:
+    """Raw items with typed columns beside ``RAW``, SOURCE_FILE and UNPARSED; available unless the source says no."""
+    available = F.when(is_blank("available"), F.lit(True)).otherwise(F.col("available").try_cast("boolean"))
+    return raw.select(
+        *_origin(raw),
+        as_id(raw, "item_id"),
+        as_text("title"),
+        as_text("description"),
+        as_id(raw, "brand"),
+        _path(raw).alias("category_path"),
+        as_number("price").alias("price"),
+        as_timestamp(raw, "launch_ts").alias("launch_ts"),
+        available.alias("available"),
+        as_attributes(),
+        as_measures(),
+    )
+
+
+def is_blank(column: str) -> Column:
+    """Whether the raw value is null or text without content."""
+    return F.col(column).isNull() | (F.trim(F.col(column).cast("string")) == "")
+
+
+def as_text(column: str) -> Column:
+    """Trimmed text; null where there is none."""
+    return F.when(~is_blank(column), F.trim(F.col(column).cast("string"))).alias(column)
+
+
+def as_id(raw: DataFrame, column: str) -> Column:
+    """An id as trimmed text. Whole floats, which is what pandas makes of nullable integers, lose their ``.0``."""
+    if isinstance(raw.schema[column].dataType, T.FloatType | T.DoubleType):
+        whole = F.col(column).cast("bigint")
+        text = F.when(whole == F.col(column), whole.cast("string")).when(
+            ~F.isnan(column), F.col(column).cast("string")
+        )
+        return text.alias(column)
+    return as_text(column)
+
+
+def as_number(column: str) -> Column:
+    """A double, or null where the text is no number."""
+    return F.col(column).try_cast("double")
+
+
+def as_timestamp(raw: DataFrame, column: str) -> Column:
+    """A timestamp in UTC from a timestamp, a date, epoch seconds or ISO 8601 text; null for other text.
+
+    Spark would read a bare time of day as today's; text must therefore begin with a year.
+    """
+    if not isinstance(raw.schema[column].dataType, T.StringType):
+        return F.col(column).try_cast("timestamp")
+    return F.when(F.col(column).rlike(r"^\s*\d{4}-"), F.trim(column).try_cast("timestamp"))
+
+
+def as_attributes() -> Column:
+    """Attributes without null or blank values, and without the names that have no value left."""
+    trimmed = F.transform_values(
+        "attributes", lambda _, values: F.filter(F.transform(values, F.trim), lambda v: v.isNotNull() & (v != ""))
+    )
+    kept = F.map_filter(trimmed, lambda _, values: F.size(values) > 0)
+    empty = F.create_map().cast("map<string,array<string>>")
+    return F.coalesce(kept, empty).alias("attributes")
+
+
+def as_measures() -> Column:
+    """Measures as doubles; those that are missing, no number or not finite are left out."""
+    numbers = F.transform_values("measures", lambda _, value: value.try_cast("double"))
+    kept = F.map_filter(numbers, lambda _, value: is_finite(value))
+    return F.coalesce(kept, F.create_map().cast("map<string,double>")).alias("measures")
+
+
+def is_finite(value: Column) -> Column:
+    """Whether the double is neither null, NaN nor infinite."""
+    return value.isNotNull() & ~F.isnan(value) & (F.abs(value) < float("inf"))
+
+
+def _path(raw: DataFrame) -> Column:
+    column = F.col("category_path")
+    if not isinstance(raw.schema["category_path"].dataType, T.ArrayType):
+        column = F.array(column.cast("string"))
+    levels = F.transform(column.cast("array<string>"), F.trim)
+    kept = F.filter(levels, lambda level: level.isNotNull() & (level != ""))
+    return F.coalesce(kept, F.array().cast("array<string>"))
+
+
+def _origin(raw: DataFrame) -> list[Column]:
+    business = [c for c in raw.columns if c not in (SOURCE_FILE, UNPARSED)]
+    return [F.struct(*business).alias(RAW), F.col(SOURCE_FILE), F.col(UNPARSED)]

@@ -1,0 +1,33 @@
+"""The files source: events, and where there are any users and items, from Parquet, CSV, JSON lines or Delta."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, SparkSession
+
+from recsys_spark.config.settings import SourceSettings, TableSource
+from recsys_spark.errors import SettingsError
+from recsys_spark.sources.formats import read_table
+from recsys_spark.sources.mapping import map_columns
+from recsys_spark.sources.raw import RawTables, items_of, users_of
+
+
+def read_files(spark: SparkSession, settings: SourceSettings) -> RawTables:
+    """Raw tables from files; users and items without files of their own are the ids of the events.
+
+    Raises:
+        SettingsError: the settings name no events.
+        SourceError: a path is missing, empty or cannot be read.
+        ContractError: a mapping does not fit the contract or the source.
+    """
+    if settings.events is None:
+        raise SettingsError("source.events is missing; say where the events are: source.events.path")
+    events = _read(spark, "events", settings.events)
+    return RawTables(
+        events=events,
+        users=_read(spark, "users", settings.users) if settings.users else users_of(events),
+        items=_read(spark, "items", settings.items) if settings.items else items_of(events),
+    )
+
+
+def _read(spark: SparkSession, name: str, source: TableSource) -> DataFrame:
+    return map_columns(name, read_table(spark, name, source), source)

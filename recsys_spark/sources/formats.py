@@ -1,0 +1,97 @@
+"""Files of each format as frames of source columns, with the file of each row and the text of rows that do not parse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyspark.errors import AnalysisException, PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from recsys_spark.config.settings import TableSource
+from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
+from recsys_spark.errors import SourceError
+
+UNREADABLE = ("FAILED_READ_FILE", "CANNOT_READ_FILE_FOOTER", "CANNOT_MERGE_SCHEMAS", "FAILED_MERGE_SCHEMA")
+
+
+def read_table(spark: SparkSession, name: str, source: TableSource) -> DataFrame:
+    """The source's columns, SOURCE_FILE and UNPARSED (null but for text rows that do not parse).
+
+    Args:
+        spark: the session.
+        name: events, users or items; for messages.
+        source: where the files are and how they are written. CSV needs a header line in each file and holds no line
+            breaks within a value; quotes are doubled.
+
+    Raises:
+        SourceError: nothing is there, it is empty, or it cannot be read.
+    """
+    read = {"csv": _csv, "jsonl": _jsonl}.get(source.format, _typed)
+    with readable(f"table {name}: {source.path}"):
+        frame = read(spark, source)
+        if not frame.columns or frame.isEmpty():
+            raise SourceError(
+                f"table {name}: {source.path} holds no rows; expected at least one. "
+                f"Check source.{name}.path and source.{name}.format."
+            )
+    return frame
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Turn Spark's failure to find or read a file into one message.
+
+    Files are read when tables are written, so that a job holds its writes inside this, too.
+
+    Raises:
+        SourceError: a file is missing, broken or of another format.
+    """
+    try:
+        yield
+    except AnalysisException as error:
+        raise SourceError(
+            f"{what} cannot be read: {_first_line(error)} Check that the path exists and has the format "
+            "that the settings name (parquet, csv, jsonl or delta)."
+        ) from error
+    except PySparkException as error:
+        text = str(error)
+        if not any(condition in text for condition in UNREADABLE):
+            raise
+        raise SourceError(
+            f"{what} holds a file that cannot be read: {_first_line(error)} "
+            "Restore or remove the file, or correct the format in the settings."
+        ) from error
+
+
+def _typed(spark: SparkSession, source: TableSource) -> DataFrame:
+    frame = spark.read.format(source.format).load(source.path)
+    return _with_origin(frame, F.lit(None).cast("string"))
+
+
+def _csv(spark: SparkSession, source: TableSource) -> DataFrame:
+    # Everything is text at first: a value of another type is a matter for cleaning, not for the reader.
+    reader = spark.read.option("header", True).option("escape", '"').option("mode", "PERMISSIVE")
+    names = reader.csv(source.path).columns
+    schema = T.StructType([T.StructField(n, T.StringType()) for n in [*names, UNPARSED]])
+    # Files whose header differs would otherwise be read by position into the wrong columns.
+    reader = reader.option("enforceSchema", False).option("columnNameOfCorruptRecord", UNPARSED)
+    return _with_origin(reader.schema(schema).csv(source.path), F.col(UNPARSED))
+
+
+def _jsonl(spark: SparkSession, source: TableSource) -> DataFrame:
+    reader = spark.read.option("primitivesAsString", True).option("columnNameOfCorruptRecord", UNPARSED)
+    fields = [f for f in reader.json(source.path).schema.fields if f.name != UNPARSED]
+    schema = T.StructType([*fields, T.StructField(UNPARSED, T.StringType())])
+    return _with_origin(reader.schema(schema).json(source.path), F.col(UNPARSED))
+
+
+def _with_origin(frame: DataFrame, unparsed: Column) -> DataFrame:
+    own = [F.col(f"`{c}`") for c in frame.columns if c != UNPARSED]
+    return frame.select(*own, F.col("_metadata.file_path").alias(SOURCE_FILE), unparsed.alias(UNPARSED))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,130 @@
+"""A source's columns under the contract's names, as the settings map them."""
+
+from __future__ import annotations
+
+import re
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from recsys_spark.config.settings import TableSource
+from recsys_spark.contracts.raw import DERIVED, SOURCE_FILE, UNPARSED, raw_columns
+from recsys_spark.errors import ContractError
+from recsys_spark.sources.raw import as_raw
+
+REQUIRED = {"events": ("user_id", "item_id", "event_type", "ts"), "users": ("user_id",), "items": ("item_id",)}
+"""Columns that a source must bring, by mapping, constant or its own name."""
+
+TIMES = ("ts", "launch_ts")
+MAPS = ("attributes", "measures")
+
+
+def map_columns(name: str, frame: DataFrame, source: TableSource) -> DataFrame:
+    """The raw frame of a table from the source's columns.
+
+    Raises:
+        ContractError: the mapping names columns that the contract or the source does not have, or leaves out a
+            required one; the message lists every fault.
+    """
+    faults = _faults(name, frame, source)
+    if faults:
+        found = ", ".join(c for c in frame.columns if c not in (SOURCE_FILE, UNPARSED))
+        raise ContractError(
+            f"table {name} cannot be made from {source.path}:\n  " + "\n  ".join(faults) +
+            f"\nThe source has the columns {found}. Change columns, constants, attributes or measures under "
+            f"source.{name} in the settings."
+        )
+    columns = {c: F.lit(v) for c, v in source.constants.items()}
+    for column in _mappable(name):
+        origin = _origin_of(column, frame, source)
+        if origin is not None and column not in columns:
+            columns[column] = _value(column, origin, frame, source)
+    columns |= {"attributes": _attributes(frame, source), "measures": _measures(source)}
+    origin_columns = [F.col(SOURCE_FILE), F.col(UNPARSED)]
+    return as_raw(name, frame.select(*[c.alias(n) for n, c in columns.items()], *origin_columns))
+
+
+def attribute_names(source: TableSource) -> dict[str, str]:
+    """Attribute name to source column; an entry ``name=column`` renames.
+
+    >>> attribute_names(TableSource(path="x", attributes=("age", "brand_type=brand")))
+    {'age': 'age', 'brand_type': 'brand'}
+    """
+    return dict(_pair(entry) for entry in source.attributes)
+
+
+def _pair(entry: str) -> tuple[str, str]:
+    name, separator, column = entry.partition("=")
+    return (name, column) if separator else (entry, entry)
+
+
+def _mappable(name: str) -> list[str]:
+    return [c for c in raw_columns(name) if c not in (*MAPS, SOURCE_FILE, UNPARSED)]
+
+
+def _origin_of(column: str, frame: DataFrame, source: TableSource) -> str | None:
+    """Source column(s) of a contract column: as mapped, else of the same name, else none."""
+    return source.columns.get(column) or (column if column in frame.columns else None)
+
+
+def _faults(name: str, frame: DataFrame, source: TableSource) -> list[str]:
+    known, found = _mappable(name), set(frame.columns)
+    listed = f"table {name} takes {', '.join(known)}"
+    faults = []
+    for key in [*source.columns, *source.constants]:
+        if key in DERIVED[name]:
+            faults.append(f"{key}: is computed by cleaning and cannot be mapped; {listed}")
+        elif key not in known:
+            faults.append(f"{key}: is no column to map; {listed} (further columns go under attributes or measures)")
+    faults += [f"{c}: is under both columns and constants; keep one" for c in source.columns if c in source.constants]
+    wanted = {c: _parts(origin, frame) for c, origin in source.columns.items()}
+    wanted |= {f"attribute {n}": [c] for n, c in attribute_names(source).items()}
+    wanted |= {f"measure {c}": [c] for c in source.measures}
+    for target, origins in wanted.items():
+        faults += [f"{target}: expected the source column {o}, which is not there" for o in origins if o not in found]
+    for column in REQUIRED[name]:
+        if column not in source.constants and _origin_of(column, frame, source) is None:
+            faults.append(f"{column}: required, expected a source column of that name, a mapping or a constant")
+    return faults
+
+
+def _parts(origin: str, frame: DataFrame) -> list[str]:
+    return [origin] if origin in frame.columns else [part.strip() for part in origin.split(",")]
+
+
+def _value(column: str, origin: str, frame: DataFrame, source: TableSource) -> Column:
+    if column == "category_path":
+        parts = _parts(origin, frame)
+        if len(parts) > 1:
+            return F.array(*[_quoted(p).cast("string") for p in parts])
+        return _values(parts[0], frame, source.list_separator)
+    if column in TIMES and source.timestamp_format:
+        # Text that does not fit the pattern stays, so that the quarantine shows it.
+        text = _quoted(origin).cast("string")
+        parsed = F.try_to_timestamp(text, F.lit(source.timestamp_format))
+        return F.coalesce(F.date_format(parsed, "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"), text)
+    return _quoted(origin)
+
+
+def _attributes(frame: DataFrame, source: TableSource) -> Column:
+    pairs = [(F.lit(n), _values(c, frame, source.list_separator)) for n, c in attribute_names(source).items()]
+    return F.create_map(*[part for pair in pairs for part in pair]).cast("map<string,array<string>>")
+
+
+def _measures(source: TableSource) -> Column:
+    """Numbers as text, so that one that is no number reaches cleaning as it is."""
+    parts = [part for c in source.measures for part in (F.lit(c), _quoted(c).cast("string"))]
+    return F.create_map(*parts).cast("map<string,string>")
+
+
+def _values(column: str, frame: DataFrame, separator: str | None) -> Column:
+    kind = frame.schema[column].dataType
+    if isinstance(kind, T.ArrayType):
+        return _quoted(column).cast("array<string>")
+    text = _quoted(column).cast("string")
+    return F.split(text, re.escape(separator)) if separator and isinstance(kind, T.StringType) else F.array(text)
+
+
+def _quoted(column: str) -> Column:
+    return F.col(f"`{column}`")
