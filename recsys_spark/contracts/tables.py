@@ -360,7 +360,7 @@ METRICS = Contract(
     made_by="backtest",
     key=("model", "slice", "bucket", "metric", "k"),
     fields=(
-        F("model", "string", "recsys, one of its scorers alone, or a baseline"),
+        F("model", "string", "recsys, a baseline, 'only SCORER', or 'without SCORER'"),
         F("slice", "string", "warm, cold_user, cold_item, cold_both"),
         F("bucket", "string", "all, or the number of interactions: 0, 1, 2, 3-5, 6-10, >10"),
         F("metric", "string", "recall, precision, f1, ndcg, hit_rate, coverage, novelty, served"),

@@ -1,0 +1,43 @@
+"""The backtest's figures for people: one HTML page, and one table on the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+from rich.console import Console
+
+from jobs.context import Job, log
+from recsys_spark.evaluate.report import render
+from recsys_spark.evaluate.summary import summary
+
+TABLES = ("metrics", "training_log", "data_quality", "route_weights")
+
+
+def show(job: Job, coverage: DataFrame) -> None:
+    """Write the page from the tables of the backtest fold, print the summary and say where the page is.
+
+    Args:
+        job: On the backtest fold.
+        coverage: slice, users, expected, short_users; one row a slice.
+    """
+    tables = {name: [row.asDict() for row in job.read(name).collect()] for name in TABLES}
+    meta = {"run": job.run_id, "as of": job.commit.as_of, "settings": job.commit.settings_sha256[:12]}
+    page = render(**tables, coverage=[row.asDict() for row in coverage.collect()], meta=meta)
+    path = page_path(job.lake.root, getattr(job.arguments, "report", None))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    Console().print(summary(tables["metrics"]))
+    log.info("  report: %s", path)
+
+
+def page_path(lake_root: str, asked: str | None) -> Path:
+    """What was asked for, else beside the tables of a local lake, else in the working folder.
+
+    >>> page_path("s3a://bucket/lake", None)
+    PosixPath('report.html')
+    """
+    if asked:
+        return Path(asked)
+    root = lake_root.removeprefix("file://")
+    return Path("report.html") if ":/" in root else Path(root.removeprefix("file:")) / "report.html"
