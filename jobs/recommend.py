@@ -1,0 +1,49 @@
+"""Make every user's lists, and the audience of every new item, with the weights that the backtest fold taught."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jobs.context import Job, run_job
+from recsys_spark.rank.audiences import audiences
+from recsys_spark.rank.cells import Grid, layout_of
+from recsys_spark.rank.lists import model_version, recommendations
+from recsys_spark.rank.shelves import available, purchased, shelf_items
+from recsys_spark.rank.topn import top_n
+from recsys_spark.rank.variants import Variant
+
+OUTPUTS = ("recommendations", "item_audiences")
+
+
+def run(job: Job) -> None:
+    """Lists first, then audiences, both from the same blocks and weights."""
+    rank, items = job.settings.rank, job.read("items")
+    users, blocks, boosts = job.read("user_blocks"), available(job.read("item_blocks"), items), job.read("boosts")
+    interactions = job.read("interactions")
+    weights = job.with_fold("backtest").read("route_weights").collect()
+    learned = Variant.from_rows("recsys", weights)
+    layout = layout_of(job.read("blocks").collect())
+    parallelism = job.spark.sparkContext.defaultParallelism
+    grid = Grid.of(users.count(), blocks.count(), rank.users_per_task, rank.items_per_task, parallelism)
+    on_shelves = shelf_items(items, job.read("item_vectors"), rank.shelves)
+    shelves = {shelf.name: (shelf.length, shelf.exclude_purchased) for shelf in rank.shelves}
+    bought = purchased(interactions)
+    job.describe("recommend: lists")
+    top = top_n(users, blocks, boosts, layout, on_shelves, bought, [learned], shelves,
+                grid.user_buckets, grid.item_shards)  # fmt: skip
+    epochs = job.read("training_log").collect() if job.settings.coldstart.enabled else []
+    source = f"{job.run_id} as of {job.as_of.isoformat() if job.as_of else 'the latest event'}"
+    made_by = model_version(weights, epochs), source
+    job.write("recommendations",
+              recommendations(top, job.read("user_profiles"), items, interactions, boosts, *made_by))  # fmt: skip
+    job.describe("recommend: audiences of new items")
+    job.write("item_audiences", audiences(users, blocks, boosts, layout, learned, rank.audience_length, grid))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a job; see --help."""
+    return run_job("recommend", __doc__ or "", run, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,99 @@
+"""The users to show a new item to: the search of topn with users and items in each other's place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from recsys_spark.contracts import table
+from recsys_spark.kernels.tiles import Mixture, Pairs, Scorers, Shelf
+from recsys_spark.kernels.tiles import top_n as best_of_tile
+from recsys_spark.rank.cells import (
+    Grid,
+    ItemCell,
+    ScorerNames,
+    UserCell,
+    arrow_schema,
+    in_order,
+    lay_out,
+    taken,
+    with_sparse,
+)
+from recsys_spark.rank.topn import probability
+from recsys_spark.rank.variants import Variant
+
+FOUND = {"item_id": "string", "user_id": "string", "logit": "double", "raw": "double", "route": "string"}
+
+
+def audiences(
+    user_blocks: DataFrame,
+    item_blocks: DataFrame,
+    boosts: DataFrame,
+    layout: dict[str, tuple[int, int]],
+    variant: Variant,
+    length: int,
+    grid: Grid,
+) -> DataFrame:
+    """The table item_audiences: the ``length`` users of each new item with the highest probability.
+
+    Each task finds the best users of its bucket, so a list is merged from as many parts as there are buckets. Ties go
+    to the higher uncalibrated score, then to the lower user_id.
+
+    Args:
+        user_blocks: the table.
+        item_blocks: the items that may be recommended; those whose item_group is new are served.
+        boosts: the table.
+        layout: block to (start, width).
+        variant: the weighting.
+        length: users for each item.
+        grid: buckets and shards.
+    """
+    names = ScorerNames.of(layout, variant.scorers())
+    plan = _Plan(names.spans, len(names.sparse), variant.mixture(names.all), length)
+    new = item_blocks.where("item_group = 'new'").select("item_id", "item_group", "vector")
+    about_new = boosts.join(new.select("item_id"), "item_id", "left_semi")
+    users = with_sparse(user_blocks.select("user_id", "route", "vector"), about_new, None, names.sparse)
+    found = lay_out(users, new, grid, partial(_audiences_of_cell, plan), FOUND)
+    order = Window.partitionBy("item_id").orderBy(F.desc("logit"), F.desc("raw"), "user_id")
+    ranked = found.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= length)
+    return ranked.withColumn("score", probability()).select(*table("item_audiences").columns)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    spans: tuple[tuple[int, int], ...]
+    n_sparse: int
+    mixture: Mixture
+    length: int
+
+
+def _audiences_of_cell(plan: _Plan, users: pa.Table, items: pa.Table) -> pa.Table:
+    if users.num_rows == 0 or items.num_rows == 0:
+        return arrow_schema(FOUND).empty_table()
+    users, items = in_order(users, "user_id"), in_order(items, "item_id")
+    item_cell = ItemCell.of(items)
+    user_cell = UserCell.of(users, item_cell.ids, plan.spans, plan.n_sparse)
+    everyone = Shelf(np.arange(users.num_rows), plan.length)
+    best = best_of_tile(
+        item_cell.side, user_cell.side, _swapped(user_cell.scorers), plan.mixture.transposed(), [everyone], _NONE
+    )
+    columns = [
+        taken(item_cell.ids, best.user),
+        taken(user_cell.ids, best.item),
+        pa.array(best.logit),
+        pa.array(best.raw),
+        taken(users["route"].combine_chunks(), best.item),
+    ]
+    return pa.Table.from_arrays(columns, schema=arrow_schema(FOUND))
+
+
+def _swapped(scorers: Scorers) -> Scorers:
+    return Scorers(scorers.spans, tuple(Pairs.of(pairs.items, pairs.users, pairs.values) for pairs in scorers.sparse))
+
+
+_NONE = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
