@@ -15,13 +15,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = arguments.parse_args(argv)
     # TensorFlow takes seconds to load; --help and a wrong argument need not wait for it.
     from recsys_spark.coldstart.spec import TrainingSpec
-    from recsys_spark.coldstart.train import end_with, run
+    from recsys_spark.coldstart.train import end_with, run_rank
     from recsys_spark.errors import RecsysError
 
     if given.launcher_pid:
         end_with(given.launcher_pid)
     try:
-        print(f"weights {run(TrainingSpec.load(given.spec))}")
+        print(f"weights {run_rank(TrainingSpec.load(given.spec))}")
     except RecsysError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -71,11 +71,13 @@ def train(spec: TrainingSpec, processes: int, launcher: Launcher, timeout_minute
             start_new_session=True,
         )
         try:
-            _follow(process, spec.metric_log, time.monotonic() + timeout_minutes * 60)
+            finished = _follow(process, spec.metric_log, time.monotonic() + timeout_minutes * 60)
         finally:
             _end(process)
+    if not finished:
+        raise TrainingError(_failure(f"took more than coldstart.timeout_minutes, {timeout_minutes:g}", output))
     if process.returncode != 0:
-        raise TrainingError(_failure(process.returncode, timeout_minutes, output))
+        raise TrainingError(_failure(f"ended with code {process.returncode}, expected 0", output))
     return Trained(spec.vectors, tuple(_log_lines(spec.metric_log)))
 
 
@@ -107,13 +109,14 @@ def _environment() -> dict[str, str]:
     return {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
 
 
-def _follow(process: subprocess.Popen[bytes], metric_log: Path, deadline: float) -> None:
-    """Tell each epoch as it ends; returns when the process has ended or the deadline has passed."""
+def _follow(process: subprocess.Popen[bytes], metric_log: Path, deadline: float) -> bool:
+    """Tell each epoch as it ends; returns whether the process ended before the deadline."""
     told = 0
     while process.poll() is None and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
         told = _tell(metric_log, told)
     _tell(metric_log, told)
+    return process.poll() is not None
 
 
 def _tell(metric_log: Path, told: int) -> int:
@@ -136,17 +139,18 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """End the process and all that it started; horovodrun's workers live in sessions of their own."""
     if process.poll() is not None:
         return
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    workers = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGTERM)
-    _, alive = psutil.wait_procs(family, timeout=GRACE_SECONDS)
-    for member in alive:
-        member.kill()
-    process.wait()
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=GRACE_SECONDS)
+    for worker in alive:
+        worker.kill()
 
 
-def _failure(code: int, timeout_minutes: float, output: Path) -> str:
+def _failure(why: str, output: Path) -> str:
     tail = "\n  ".join(output.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:])
-    why = f"ended with code {code}"
-    if code < 0:
-        why = f"was ended by signal {-code} (the limit is {timeout_minutes} minutes)"
-    return f"training {why}; expected 0. The last lines of {output}:\n  {tail}"
+    return f"training {why}. The last lines of {output}:\n  {tail}"

@@ -24,10 +24,15 @@ ITEM_COLUMNS = ("item_idx", "feature_idx", "dense", "log_q", "is_held_out")
 USER_COLUMNS = ("user_idx", "attribute_idx", "history_idx")
 
 
-def run(spec: TrainingSpec) -> str:
-    """Train with the other ranks, write this rank's vectors, and return the hash of the weights."""
+def run_rank(spec: TrainingSpec) -> str:
+    """Take this process's place among the ranks and its device, then train; see :func:`run`."""
     ranks = Ranks.join()
     _use_own_device(ranks, spec.threads)
+    return run(spec, ranks)
+
+
+def run(spec: TrainingSpec, ranks: Ranks) -> str:
+    """Train with the other ranks, write this rank's vectors, and return the hash of the weights."""
     keras.utils.set_random_seed(spec.seed)
     shard = reader.Shard(ranks.rank, ranks.size)
     items = catalogue(reader.table(spec.item_files, ITEM_COLUMNS))
@@ -81,4 +86,4 @@ def end_with(launcher: int, interval_seconds: float = 2.0) -> None:
     threading.Thread(target=watch, daemon=True, name="launcher watch").start()
 
 
-__all__ = ["end_with", "run"]
+__all__ = ["end_with", "run", "run_rank"]

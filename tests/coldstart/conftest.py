@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,17 +36,28 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture()
 def spec_in(planted: Path) -> Callable[..., TrainingSpec]:
     """spec_in(folder, epochs=3): a small training on the planted shop."""
+    return partial(spec_of, planted)
 
-    def build(folder: Path, **changed: object) -> TrainingSpec:
-        files = {name: _uris(planted, f"training_{name}s") for name in ("example", "user", "item")}
-        settings: dict[str, object] = dict(
-            width=16, hidden=(32,), batch_size=128, epochs=6, patience=6, learning_rate=0.2, seed=3, threads=1
-        )
-        return TrainingSpec(
-            files["example"], files["user"], files["item"], str(folder), **{**settings, **changed}  # type: ignore[arg-type]
-        )
 
-    return build
+def spec_of(planted: Path, folder: Path, **changed: Any) -> TrainingSpec:
+    """A training that takes a second an epoch or less."""
+    settings = {
+        "example_files": _uris(planted, "training_examples"),
+        "user_files": _uris(planted, "training_users"),
+        "item_files": _uris(planted, "training_items"),
+        "width": 16, "hidden": (32,), "batch_size": 128, "epochs": 6, "patience": 6, "learning_rate": 0.2, "seed": 3,
+        "threads": 1,
+    }
+    return TrainingSpec(folder=str(folder), **{**settings, **changed})
+
+
+def empty_examples(folder: Path) -> str:
+    """URI of an examples file without rows."""
+    (folder / "empty").mkdir()
+    path = folder / "empty" / "part-0.parquet"
+    names = ("part", "user_idx", "attribute_idx", "history_idx", "item_idx", "weight")
+    pq.write_table(pa.table({name: pa.array([], TYPES[name]) for name in names}), path)
+    return path.as_uri()
 
 
 def _basket(random: np.random.Generator, group: int) -> np.ndarray:
