@@ -1,0 +1,58 @@
+from math import log, sqrt
+
+import pytest
+
+from recsys_spark.kernels.encode import attribute_values, encode, vocabulary, with_measure_values
+
+
+def described(spark, *rows):
+    return spark.createDataFrame(list(rows), "id string, features array<string>")
+
+
+def test_attribute_values_drop_blanks_nulls_and_repeats(spark):
+    attributes = [{"skin": ["dry", "dry", " ", None], "empty": [], "none": None}, {}, None]
+    frame = spark.createDataFrame([(a,) for a in attributes], "a map<string,array<string>>")
+    assert [r[0] for r in frame.select(attribute_values("a")).collect()] == [["skin=dry"], [], []]
+
+
+def test_measures_become_bins_of_their_own_name(spark):
+    rows = [("a", {"age": 20.0, "size": 1.0}), ("b", {"age": 40.0}), ("c", {"age": None}), ("d", {})]
+    frame = spark.createDataFrame(rows, "id string, measures map<string,double>")
+    found = with_measure_values(frame, "measures", "bins", 2)
+    assert found.columns == ["id", "measures", "bins"]
+    assert {r.id: sorted(r.bins) for r in found.collect()} == {
+        "a": ["age=bin_1", "size=bin_1"], "b": ["age=bin_2"], "c": [], "d": []
+    }
+
+
+def test_without_any_measure_there_is_no_bin(spark):
+    frame = spark.createDataFrame([("a", {})], "id string, measures map<string,double>")
+    assert with_measure_values(frame, "measures", "bins", 10).first().bins == []
+
+
+def test_vocabulary_is_ordered_by_holders_then_name_and_bounded(spark):
+    frame = described(spark, ("a", ["x=1", "y=2"]), ("b", ["y=2", "z=3"]), ("c", ["z=3", "x=1", "w=0"]), ("d", []))
+    found = vocabulary(frame, "features", min_holders=2, max_size=2).orderBy("feature_idx").collect()
+    assert [(r.feature, r.feature_idx, r.n_holders) for r in found] == [("x=1", 0, 2), ("y=2", 1, 2)]
+    assert found[0].idf == pytest.approx(log(5 / 3) + 1)
+
+
+def test_vocabulary_of_rows_without_features_is_empty(spark):
+    assert vocabulary(described(spark, ("a", [])), "features", min_holders=1, max_size=9).count() == 0
+
+
+def test_encoded_rows_are_ascending_and_rows_without_a_known_feature_stay(spark):
+    frame = described(spark, ("a", ["z=3", "y=2"]), ("b", ["z=3", "unknown=1"]), ("c", []))
+    known = vocabulary(described(spark, ("a", ["y=2", "z=3"]), ("b", ["z=3"])), "features", min_holders=1, max_size=9)
+    found = {r.id: (r.feature_idx, r.feature_value) for r in encode(frame, "id", "features", known, by_idf=False).collect()}
+    assert found == {"a": ([0, 1], [1.0, 1.0]), "b": ([0], [1.0]), "c": ([], [])}
+
+
+def test_values_by_idf_have_unit_length(spark):
+    frame = described(spark, ("a", ["y=2", "z=3"]), ("b", ["z=3"]))
+    known = vocabulary(frame, "features", min_holders=1, max_size=9)
+    found = {r.id: r.feature_value for r in encode(frame, "id", "features", known, by_idf=True).collect()}
+    common, rare = 1.0, log(3 / 2) + 1
+    norm = sqrt(common**2 + rare**2)
+    assert found["a"] == pytest.approx([common / norm, rare / norm], rel=1e-6)
+    assert found["b"] == [1.0]

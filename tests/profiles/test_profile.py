@@ -1,0 +1,73 @@
+from tests.conftest import at
+
+from recsys_spark.contracts import table
+from recsys_spark.contracts.spark import conform
+from recsys_spark.profiles.profile import user_features, user_profiles
+
+AS_OF = at("2024-01-11")
+
+
+def profiles(rows, events, met, users):
+    users = rows("users", *users)
+    found = user_profiles(
+        users,
+        rows("events", *events),
+        rows("interactions", *met),
+        rows("items", dict(item_id="a", brand="X"), dict(item_id="b", brand="Y")),
+        user_features(users, max_features=10, min_holders=1),
+        AS_OF,
+        warm_from_items=2,
+        inactive_after_days=30.0,
+        half_life_days=10.0,
+    )
+    return {r.user_id: r for r in conform(table("user_profiles"), found).collect()}
+
+
+def seen(user, day="2024-01-10"):
+    return dict(user_id=user, item_id="a", event_type="view", ts=at(day), quantity=1.0)
+
+
+def met(user, item):
+    return dict(user_id=user, item_id=item, strength=1.0)
+
+
+def test_states_follow_items_and_recency(rows):
+    found = profiles(
+        rows,
+        [seen("warm"), seen("warming"), seen("gone", "2023-12-01"), seen("edge", "2023-12-12")],
+        [met("warm", "a"), met("warm", "b"), met("warming", "a"), met("gone", "a"), met("gone", "b"), met("edge", "a")],
+        [dict(user_id=u) for u in ("new", "warm", "warming", "gone", "edge")],
+    )
+    states = {u: r.state for u, r in found.items()}
+    assert states == {"new": "cold", "warm": "warm", "warming": "warming", "gone": "inactive", "edge": "warming"}
+
+
+def test_a_user_without_events_has_zeros_and_empty_maps(rows):
+    found = profiles(rows, [], [], [dict(user_id="new", attributes={"skin": ["dry"]})])["new"]
+    assert (found.n_events, found.n_items, found.spend) == (0, 0, 0.0)
+    assert found.category_shares == found.platform_shares == found.query_terms == {}
+    assert found.recency_days is None
+    assert (found.feature_idx, found.feature_value) == ([0], [1.0])
+
+
+def test_a_user_who_only_searched_is_warming(rows):
+    search = dict(user_id="u", item_id=None, event_type="search", ts=AS_OF, query_text="serum", quantity=1.0)
+    found = profiles(rows, [search], [], [dict(user_id="u")])["u"]
+    assert (found.state, found.n_items, found.query_terms) == ("warming", 0, {"serum": 1.0})
+
+
+def test_every_user_has_one_position_and_events_of_strangers_add_no_row(rows):
+    found = profiles(rows, [seen("stranger")], [], [dict(user_id=u) for u in ("b", "c", "a")])
+    assert {u: r.user_idx for u, r in found.items()} == {"a": 0, "b": 1, "c": 2}
+
+
+def test_features_hold_attributes_and_deciles_of_measures(rows):
+    users = rows(
+        "users",
+        dict(user_id="a", attributes={"skin": ["dry"]}, measures={"age": 20.0}),
+        dict(user_id="b", attributes={"skin": ["dry", "oily"]}, measures={"age": 60.0}),
+    )
+    found = conform(table("user_features"), user_features(users, max_features=10, min_holders=1))
+    assert [r.feature for r in found.orderBy("feature_idx").collect()] == [
+        "skin=dry", "age=bin_1", "age=bin_10", "skin=oily"
+    ]

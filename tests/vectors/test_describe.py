@@ -1,0 +1,39 @@
+from recsys_spark.vectors.describe import described
+
+
+def features(rows, *items, crosses=False):
+    frame = described(rows("items", *items), crosses=crosses, price_bins=2)
+    return {r.item_id: set(r.features) for r in frame.collect()}
+
+
+SERUM = dict(
+    item_id="a",
+    brand="X",
+    category_path=["Care", "Serum"],
+    price=5.0,
+    attributes={"vegan": ["yes"], "for": ["dry", "oily"]},
+    measures={"ml": 30.0, "price": 999.0},
+)
+CREAM = dict(item_id="b", brand=" ", category_path=["Care"], price=50.0)
+BARE = dict(item_id="c")
+
+
+def test_brand_categories_attributes_and_bins_are_named(rows):
+    found = features(rows, SERUM, CREAM, BARE)
+    assert found["a"] == {
+        "brand=X", "category_1=Care", "category_2=Care/Serum", "vegan=yes", "for=dry", "for=oily", "ml=bin_1", "price=bin_1"
+    }
+    assert found["b"] == {"category_1=Care", "price=bin_2"}
+    assert found["c"] == set()
+
+
+def test_crosses_pair_brand_category_price_and_single_valued_attributes(rows):
+    found = features(rows, SERUM, CREAM, BARE, crosses=True)
+    assert {f for f in found["a"] if " & " in f} == {
+        "brand=X & category_2=Care/Serum",
+        "brand=X & price=bin_1",
+        "category_2=Care/Serum & price=bin_1",
+        "category_2=Care/Serum & vegan=yes",
+    }
+    assert {f for f in found["b"] if " & " in f} == {"category_1=Care & price=bin_2"}
+    assert found["c"] == set()
