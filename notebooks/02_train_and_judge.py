@@ -1,0 +1,62 @@
+# Databricks notebook source
+# MAGIC %md
+# MAGIC # 2 · Train and judge
+# MAGIC How the deep model learned, how much each scorer counts, and how good the lists are for the new and the known.
+
+# COMMAND ----------
+
+import os
+
+from pyspark.sql import functions as F
+
+from recsys_spark.config.settings import SparkSettings
+from recsys_spark.lake import Lake, current_release
+from recsys_spark.session import open_session
+
+spark = open_session(SparkSettings(), "recsys tour 2")
+lake = Lake(spark, os.environ.get("RECSYS_LAKE", "lake"))
+release = current_release(lake)
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## The deep model
+# MAGIC One row an epoch; the validation users and items were hidden from training. Every process ends with the same hash.
+
+# COMMAND ----------
+
+release.read(lake, "training_log").orderBy("epoch").show(truncate=20)
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## Who is served by what
+# MAGIC Weights were learned on one half of the users that the backtest hid.
+
+# COMMAND ----------
+
+weights = release.read(lake, "backtest/route_weights").where("weight > 0")
+weights.orderBy("route", "item_group", F.desc("weight")).select("route", "item_group", "scorer", "weight").show(60)
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## How good the lists are
+# MAGIC Measured on the other half, beside what a shop would use instead.
+
+# COMMAND ----------
+
+metrics = release.read(lake, "backtest/metrics").where("bucket = 'all'").where(F.col("metric").isin("recall", "ndcg"))
+metrics.groupBy("slice", "model").pivot("metric").agg(F.round(F.first("value"), 4)).orderBy(
+    "slice", F.desc("ndcg")
+).show(80, truncate=False)
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## By the number of interactions
+
+# COMMAND ----------
+
+steps = release.read(lake, "backtest/metrics").where("model = 'recsys'").where("metric = 'recall'")
+steps.where("bucket != 'all'").orderBy("slice", "bucket").select("slice", "bucket", "value", "low", "high", "n_users").show(40)
