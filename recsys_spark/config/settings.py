@@ -42,11 +42,14 @@ class TableSource(Group):
     """File, folder or glob; or a Delta table's folder."""
     format: Literal["parquet", "csv", "jsonl", "delta"] = "parquet"
     columns: dict[str, str] = {}
-    """Contract column to source column, such as user_id: customer_no. Unlisted columns keep their own name."""
+    """Contract column to source column, such as user_id: customer_no. Unlisted columns keep their own name.
+
+    category_path takes several source columns, from the broadest to the narrowest: department,aisle,shelf.
+    """
     constants: dict[str, str] = {}
     """Contract column to a fixed value, such as event_type: purchase."""
     attributes: tuple[str, ...] = ()
-    """Source columns that become attributes: strings, or arrays of strings."""
+    """Source columns that become attributes: text, numbers or arrays; an entry name=column renames."""
     measures: tuple[str, ...] = ()
     """Source columns that become numeric measures."""
     timestamp_format: str | None = None
@@ -107,7 +110,7 @@ class CleaningSettings(Group):
     fill_neighbours: Count = 5
     normalise_measures: Literal["none", "standard", "minmax"] = "none"
     exclude_item_values: dict[str, tuple[str, ...]] = {}
-    """Item attribute (or brand) to values that are no products, such as coupons; such items are quarantined."""
+    """Item attribute, brand or category (any level) to values that are no products; such items are quarantined."""
 
 
 class ProfileSettings(Group):
