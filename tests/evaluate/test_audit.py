@@ -3,7 +3,7 @@ import pytest
 from recsys_spark.evaluate.audit import findings, headline
 
 
-@pytest.fixture()
+@pytest.fixture
 def no_gaps(spark):
     return spark.createDataFrame([], "shelf string, expected int, short_users bigint")
 

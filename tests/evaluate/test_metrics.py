@@ -2,13 +2,13 @@ from collections import defaultdict
 from math import log2
 
 import pytest
-from conftest import at
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import conform
 from recsys_spark.evaluate.metrics import interaction_buckets, measure
+from tests.conftest import at
 
 LISTS = "model string, slice string, user_id string, rank int, item_id string"
 TRUTH = "slice string, user_id string, item_id string"

@@ -1,12 +1,12 @@
 from dataclasses import replace
 
 import pytest
-from conftest import at
 from pyspark.sql import functions as F
 
 from recsys_spark.config.settings import BacktestSettings
 from recsys_spark.errors import SourceError
 from recsys_spark.evaluate.splits import SplitPlan, plan_split, split
+from tests.conftest import at
 
 KEEP_ALL = BacktestSettings(cold_user_share=0.0, cold_item_share=0.0)
 TIME = SplitPlan("time", at("2024-03-01"), described_only=False, purchases_only=True)
