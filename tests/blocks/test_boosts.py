@@ -1,0 +1,72 @@
+import pytest
+
+from recsys_spark.blocks.boosts import boosts, neighbour_boosts, similarities
+
+
+@pytest.fixture()
+def met(rows):
+    baskets = {"u1": "ab", "u2": "ab", "u3": "abc", "u4": "c"}
+    return rows(
+        "interactions",
+        *[
+            {"user_id": user, "item_id": item, "strength": 1.0, "n_purchases": 1, "n_sessions": 1}
+            for user, items in baskets.items()
+            for item in items
+        ],
+    )
+
+
+def test_similarity_is_the_shrunk_cosine_of_items_met_by_more_than_one_user(met):
+    found = {(r.item_id, r.other_id): r.similarity for r in similarities(met, neighbours=5, history=10, shrinkage=2.0).collect()}
+    # a and b: three users met both, each has three users: cosine 1, shrunk by 3 / (3 + 2).
+    assert found == {("a", "b"): pytest.approx(3 / 5), ("b", "a"): pytest.approx(3 / 5)}
+
+
+def test_neighbours_are_cut_with_ties_to_the_smaller_id(rows):
+    met = rows(
+        "interactions",
+        *[{"user_id": u, "item_id": i, "strength": 1.0} for u in ("u1", "u2") for i in ("a", "b", "c")],
+    )
+    found = similarities(met, neighbours=1, history=10, shrinkage=0.0).collect()
+    assert {r.item_id: r.other_id for r in found} == {"a": "b", "b": "a", "c": "a"}
+
+
+def test_history_counts_only_the_strongest_items(rows):
+    met = rows(
+        "interactions",
+        *[
+            {"user_id": u, "item_id": i, "strength": s}
+            for u in ("u1", "u2")
+            for i, s in (("a", 3.0), ("b", 2.0), ("weak", 1.0))
+        ],
+    )
+    found = similarities(met, neighbours=5, history=2, shrinkage=0.0).collect()
+    assert {r.item_id for r in found} == {"a", "b"}
+
+
+def test_a_boost_names_the_item_of_the_history_that_adds_most(spark, rows):
+    met = rows(
+        "interactions",
+        {"user_id": "u", "item_id": "a", "strength": 1.0},
+        {"user_id": "u", "item_id": "b", "strength": 1.0},
+    )
+    similar = spark.createDataFrame(
+        [("x", "a", 0.2), ("x", "b", 0.5)], "item_id string, other_id string, similarity double"
+    )
+    (row,) = neighbour_boosts(met, similar, per_user=5, history=5).collect()
+    assert (row.item_id, row.because_item_id) == ("x", "b")
+    assert row.value == pytest.approx(0.7 * 0.693147, rel=1e-4)
+
+
+def test_habit_leaves_out_what_was_only_viewed(rows):
+    met = rows(
+        "interactions",
+        {"user_id": "u", "item_id": "bought", "n_purchases": 2, "n_sessions": 2, "strength": 1.0},
+        {"user_id": "u", "item_id": "viewed", "n_purchases": 0, "n_sessions": 5, "strength": 1.0},
+    )
+    found = boosts(met, enabled=("habit", "recent"), per_user=5, neighbours=1, history=1, shrinkage=0.0).collect()
+    assert {(r.scorer, r.item_id) for r in found} == {("habit", "bought"), ("recent", "bought")}
+
+
+def test_without_a_sparse_scorer_the_table_is_empty(met):
+    assert boosts(met, enabled=("factors",), per_user=5, neighbours=1, history=1, shrinkage=0.0).collect() == []

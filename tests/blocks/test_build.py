@@ -1,0 +1,102 @@
+"""The whole room on a shop of a few users: what is known stays, what is new is predicted."""
+
+import numpy as np
+import pytest
+
+from recsys_spark.blocks.build import Inputs, make_blocks, make_layout, make_lifts, make_targets
+from recsys_spark.config.settings import BlockSettings
+
+SETTINGS = BlockSettings(content_width=8, ridge_items=0.01, ridge_users=0.01, partials=1)
+
+
+@pytest.fixture()
+def inputs(spark, rows):
+    """Two kinds of users and items: dry users buy creams, oily users gels; one new user and one new item of each."""
+    users = {"dry1": 0, "dry2": 0, "oily1": 1, "oily2": 1, "new_dry": 0, "bare": None}
+    items = {"cream1": 0, "cream2": 0, "gel1": 1, "gel2": 1, "new_gel": 1}
+    met = [(u, i) for u, a in users.items() for i, b in items.items() if a == b and "new" not in u + i]
+    bought = {item: sum(i == item for _, i in met) for item in items}
+    kinds = {0: [1.0, 0.0], 1: [0.0, 1.0]}
+
+    def encoded(kind):
+        return {"feature_idx": [], "feature_value": []} if kind is None else {"feature_idx": [kind], "feature_value": [1.0]}
+
+    known_users, known_items = {u for u, _ in met}, {i for _, i in met}
+    return Inputs(
+        interactions=rows(
+            "interactions",
+            *[{"user_id": u, "item_id": i, "n_sessions": 1, "n_purchases": 1, "strength": 1.0} for u, i in met],
+        ),
+        user_profiles=rows(
+            "user_profiles",
+            *[
+                {"user_id": u, "user_idx": n, "state": "warm" if u in known_users else "cold",
+                 "n_events": 2 * (u in known_users), **encoded(k)}
+                for n, (u, k) in enumerate(users.items())
+            ],
+        ),
+        item_vectors=rows(
+            "item_vectors",
+            *[
+                {"item_id": i, "item_idx": n, "n_users": bought[i], "n_events": bought[i],
+                 "popularity": float(bought[i]), **encoded(k)}
+                for n, (i, k) in enumerate(items.items())
+            ],
+        ),
+        user_factors=rows("user_factors", *[{"user_id": u, "factors": kinds[users[u]]} for u in sorted(known_users)]),
+        item_factors=rows("item_factors", *[{"item_id": i, "factors": kinds[items[i]]} for i in sorted(known_items)]),
+        tower_vectors=rows("tower_vectors", {"side": "user", "idx": 0, "vector": [0.5, 0.5]}),
+        n_user_features=2,
+        n_item_features=2,
+    )
+
+
+@pytest.fixture()
+def scores(inputs):
+    layout = make_layout(inputs, SETTINGS, rank=2, deep_width=2)
+    lifts, targets = make_lifts(inputs, SETTINGS), make_targets(inputs, SETTINGS, layout)
+    users, items = make_blocks(inputs, SETTINGS, layout, lifts, targets, seed=0)
+    user_vectors = {r.user_id: np.array(r.vector) for r in users.collect()}
+    item_vectors = {r.item_id: (r.item_group, np.array(r.vector)) for r in items.collect()}
+
+    def score(user, item, block):
+        start, width = {name: (s, w) for name, s, w in layout.rows}[block]
+        return float(user_vectors[user][start : start + width] @ item_vectors[item][1][start : start + width])
+
+    return score, user_vectors, item_vectors, layout
+
+
+def test_every_user_and_item_has_a_vector_of_the_layouts_width(scores):
+    _, users, items, layout = scores
+    assert set(users) == {"dry1", "dry2", "oily1", "oily2", "new_dry", "bare"}
+    assert {len(v) for v in users.values()} | {len(v) for _, v in items.values()} == {layout.width}
+    assert {i for i, (group, _) in items.items() if group == "new"} == {"new_gel"}
+
+
+def test_a_new_item_gets_the_factors_of_its_kind(scores):
+    score = scores[0]
+    assert score("oily1", "new_gel", "factors") == pytest.approx(1.0, abs=0.05)
+    assert score("dry1", "new_gel", "factors") == pytest.approx(0.0, abs=0.05)
+
+
+def test_a_new_user_gets_the_factors_of_its_kind(scores):
+    score = scores[0]
+    assert score("new_dry", "cream1", "factors") > score("new_dry", "gel1", "factors") + 0.8
+    assert score("new_dry", "cream1", "demographic") > 0 > score("new_dry", "gel1", "demographic")
+
+
+def test_content_prefers_the_attribute_that_was_bought(scores):
+    score = scores[0]
+    assert score("oily1", "new_gel", "content") > score("oily1", "cream1", "content") + 0.01
+    assert score("new_dry", "cream1", "content") == 0.0
+
+
+def test_popularity_of_a_new_item_is_what_its_attributes_predict(scores):
+    score = scores[0]
+    assert score("bare", "gel1", "popularity") == pytest.approx(np.log1p(2), rel=1e-4)
+    assert score("bare", "new_gel", "popularity") == pytest.approx(np.log1p(2), abs=0.05)
+
+
+def test_a_block_that_is_switched_off_has_no_place(inputs):
+    layout = make_layout(inputs, BlockSettings(enabled=("factors", "popularity")), rank=2, deep_width=2)
+    assert layout.rows == [("factors", 0, 2), ("popularity", 2, 1)]
