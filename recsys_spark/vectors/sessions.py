@@ -10,22 +10,23 @@ from pyspark.storagelevel import StorageLevel
 
 from recsys_spark.kernels.event_columns import session_key
 
-MAX_SESSIONS = 200_000
+MAX_SESSIONS = 100_000
 """Sessions learned from; beyond, a sample by hash."""
 MAX_ITEMS = 100_000
 """Items learned, the most frequent first: Word2Vec holds its vocabulary on the driver."""
 MIN_ITEM_SESSIONS = 5
 MAX_SESSION_LENGTH = 50
-PARTITIONS = 2
-"""Fixed, whatever the cluster: the embedding depends on how the sessions are split."""
+PARTITIONS = 1
+"""Word2Vec depends on the order of its sentences, and that on the arrival of shuffled parts. With one part the embedding
+repeats; MAX_SESSIONS bounds its work to about a minute."""
 
 
 def session_vectors(events: DataFrame, width: int, seed: int) -> DataFrame:
-    """item_id and session_vector [width] of unit length, for items that occur in enough sessions of two and more items.
+    """item_id and session_vector [width] of unit length, for items that occur in enough sessions of two items or more.
 
     Skip-gram over sessions (Barkan and Koenigstein, "Item2Vec", 2016) by Spark's Word2Vec. Unlike a plain
-    transformation this runs Spark jobs, as each fit does. Sessions are split by hash and sorted within a part, so that
-    the same events give the same vectors. An empty frame where no session holds two such items.
+    transformation this runs Spark jobs, as each fit does. The same events and seed give the same vectors. An empty frame
+    where no session holds two such items.
     """
     baskets = _baskets(_sampled(events)).persist(StorageLevel.DISK_ONLY)
     try:
@@ -76,7 +77,7 @@ def _baskets(met: DataFrame) -> DataFrame:
         .groupBy("user_id", "session")
         .agg(ordered.alias("entries"))
         .where(F.size("entries") >= 2)
-        .repartition(PARTITIONS, "user_id", "session")
+        .repartition(PARTITIONS)
         .sortWithinPartitions("user_id", "session")
         .select(F.col("entries.item_id").alias("items"))
     )

@@ -1,7 +1,7 @@
 import pytest
-from tests.conftest import at
 
 from recsys_spark.profiles import habits
+from tests.conftest import at
 
 AS_OF = at("2024-01-11")
 
@@ -42,7 +42,8 @@ def test_taste_weighs_categories_brands_and_prices_by_strength(rows):
         dict(item_id="c", brand="X", category_path=[]),
     )
     met = [("a", 3.0), ("b", 1.0), ("c", 1.0), ("gone", 1.0)]
-    found = by_user(habits.taste(rows("interactions", *[dict(user_id="u", item_id=i, strength=s) for i, s in met]), items))["u"]
+    interactions = rows("interactions", *[dict(user_id="u", item_id=i, strength=s) for i, s in met])
+    found = by_user(habits.taste(interactions, items))["u"]
     assert found.n_items == 4
     assert found.category_shares == {"Serum": 0.75, "Cream": 0.25}
     assert found.brand_shares == {"X": 1.0}

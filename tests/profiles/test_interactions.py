@@ -1,11 +1,11 @@
 from math import log1p, log2
 
 import pytest
-from tests.conftest import at
 
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import conform
 from recsys_spark.profiles.interactions import interactions
+from tests.conftest import at
 
 AS_OF = at("2024-01-11")
 
@@ -53,8 +53,9 @@ def test_events_without_an_item_are_no_interactions(rows):
 
 def test_sessions_with_a_purchase_count_where_there_are_any(rows):
     bought = [event(session_id="s1"), event(session_id="s1"), event("view", session_id="s2"), event(session_id="s3")]
-    viewed = [event("view", item="v", ts=at("2024-01-01T09:00:00")), event("view", item="v", ts=at("2024-01-01T21:00:00"))]
-    found = strengths(rows("events", *bought, *viewed, event("view", item="v", ts=at("2024-01-02"))))
+    times = ("2024-01-01T09:00:00", "2024-01-01T21:00:00", "2024-01-02")
+    viewed = [event("view", item="v", ts=at(time)) for time in times]
+    found = strengths(rows("events", *bought, *viewed))
     assert (found["u", "i"].n_sessions, found["u", "i"].n_events, found["u", "i"].n_purchases) == (2, 4, 3)
     assert (found["u", "v"].n_sessions, found["u", "v"].n_purchases) == (2, 0)
 

@@ -1,8 +1,7 @@
-from tests.conftest import at
-
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import conform
 from recsys_spark.profiles.profile import user_features, user_profiles
+from tests.conftest import at
 
 AS_OF = at("2024-01-11")
 

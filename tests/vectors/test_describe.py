@@ -21,7 +21,14 @@ BARE = dict(item_id="c")
 def test_brand_categories_attributes_and_bins_are_named(rows):
     found = features(rows, SERUM, CREAM, BARE)
     assert found["a"] == {
-        "brand=X", "category_1=Care", "category_2=Care/Serum", "vegan=yes", "for=dry", "for=oily", "ml=bin_1", "price=bin_1"
+        "brand=X",
+        "category_1=Care",
+        "category_2=Care/Serum",
+        "vegan=yes",
+        "for=dry",
+        "for=oily",
+        "ml=bin_1",
+        "price=bin_1",
     }
     assert found["b"] == {"category_1=Care", "price=bin_2"}
     assert found["c"] == set()

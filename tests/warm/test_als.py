@@ -9,7 +9,7 @@ from recsys_spark.warm.als import fit_als, ratings
 SETTINGS = dict(rank=4, iterations=5, regularization=0.01, alpha=20.0, browse_weight=0.3, seed=1)
 
 
-@pytest.fixture()
+@pytest.fixture
 def shop(rows):
     """Two groups of users, each with its own three items; u0 and v0 have not met one of theirs, n has met nothing."""
     pairs = [(f"{g}{n}", f"{g}-item{i}") for g in "uv" for n in range(4) for i in range(3) if (n, i) != (0, 2)]
