@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = "0.1.0"
 
-CORE = ["pydantic>=2.7,<3", "pyyaml>=6,<7", "typer>=0.12,<1", "rich>=13", "numpy>=1.26,<2"]
+CORE = ["pydantic>=2.7,<3", "pyyaml>=6,<7", "typer>=0.12,<1", "rich>=13", "numpy>=1.26,<2", "psutil>=5.9"]
 SPARK = [
     "pyspark>=4.0.1,<4.1",
     "delta-spark==4.0.1",

@@ -1,7 +1,7 @@
 """Change the one line of Horovod 0.28.1 that keeps it from building against TensorFlow 2.14 and later.
 
-``xla_mpi_ops.cc`` holds XLA operations for GPUs and includes headers that TensorFlow has moved. The guard in its line 23
-gets an upper bound, so that newer TensorFlows compile the file to nothing; the allreduce on Gloo is elsewhere.
+``xla_mpi_ops.cc`` holds XLA operations for GPUs and includes headers that TensorFlow has moved. The guard in its line
+23 gets an upper bound, so that newer TensorFlows compile the file to nothing; the allreduce on Gloo is elsewhere.
 """
 
 from __future__ import annotations

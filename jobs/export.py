@@ -1,0 +1,34 @@
+"""Copy a table of the current release to Parquet, CSV or JSON, for tools that know no Delta."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+
+from jobs.reading import open_release, reading_parser, told
+from recsys_spark.contracts import ALL_TABLES
+from recsys_spark.lake.export import FORMATS, write_files
+
+
+def run(arguments: Namespace) -> None:
+    """Read the table at the release's version and write it."""
+    out = arguments.out or f"out/{arguments.table}.{arguments.format}"
+    reading = open_release("export", arguments)
+    name = arguments.table if arguments.fold == "full" else f"{arguments.fold}/{arguments.table}"
+    write_files(reading.table(name), arguments.format, out)
+    print(f"{name} of release {reading.release.run_id}: {out}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a command."""
+    parser = reading_parser("export", __doc__ or "")
+    parser.add_argument("table", choices=sorted(ALL_TABLES), metavar="TABLE", help="a table of docs/tables.md")
+    parser.add_argument("--format", choices=FORMATS, default="parquet", help="default: parquet")
+    parser.add_argument("--out", help="folder to write, read by pandas and Spark as one; default: out/TABLE.FORMAT")
+    parser.add_argument("--fold", choices=("full", "backtest"), default="full", help="default: full")
+    arguments = parser.parse_args(argv)
+    return told(lambda: run(arguments))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

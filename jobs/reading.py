@@ -1,0 +1,62 @@
+"""What the commands that look at a release share: their arguments, and a release opened from the settings."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from recsys_spark.config import load_settings
+from recsys_spark.errors import RecsysError
+from recsys_spark.lake import Lake, Release, current_release
+from recsys_spark.session import open_session
+
+
+def reading_parser(name: str, about: str) -> argparse.ArgumentParser:
+    """The arguments of a command that reads a release."""
+    arguments = argparse.ArgumentParser(prog=f"recsys {name}", description=about)
+    arguments.add_argument("--conf", default="conf/demo.yaml", help="settings file (YAML) that names the lake")
+    arguments.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
+                           help="override one setting, such as --set lake.path=/data/lake; may be repeated")
+    return arguments
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A release, and the lake that holds its tables."""
+
+    lake: Lake
+    release: Release
+
+    def table(self, name: str) -> DataFrame:
+        """A table at the release's version; ``backtest/NAME`` for the other fold."""
+        return self.release.read(self.lake, name)
+
+    def paths(self) -> list[str]:
+        """Folders of the release's tables."""
+        return [f"{self.lake.root}/{name}" for name in sorted(self.release.tables)]
+
+
+def open_release(name: str, arguments: argparse.Namespace) -> Reading:
+    """Settings, session and lake, then the current release.
+
+    Raises:
+        SettingsError: the settings file is missing or wrong.
+        NotFoundError: nothing is published.
+    """
+    settings = load_settings(arguments.conf, arguments.overrides)
+    lake = Lake(open_session(settings.spark, f"recsys {name}"), settings.lake.path)
+    return Reading(lake, current_release(lake))
+
+
+def told(work: Callable[[], None]) -> int:
+    """Do the work; an error that a user can act on becomes one message and its exit code."""
+    try:
+        work()
+    except RecsysError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
