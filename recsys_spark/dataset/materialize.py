@@ -1,6 +1,6 @@
 """Training tables of the deep model: fixed-length integer arrays that Petastorm reads without decoding.
 
-One example is the first meeting of a user with an item: given what the user is and had met before, find the item. Users
+One example is the first meeting of a user with an item: given what the user is and the other items met, find the item. Users
 and items that a seeded hash holds out are absent from the training part, so that training can stop early on tasks that
 look like a new user and a new item.
 """
@@ -13,8 +13,6 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 HASH_STEPS = 1_000_000
-BASKETS_SEEN = 3
-"""The window looks back over this many history lengths, so that items of the target's own basket can be skipped."""
 
 
 class TrainingTables(NamedTuple):
@@ -109,16 +107,15 @@ def _sampled(pairs: DataFrame, max_examples: int, seed: int) -> DataFrame:
 
 
 def _with_history(pairs: DataFrame, length: int) -> DataFrame:
-    """Adds what the user had met strictly before, newest first.
+    """Adds the user's other items: those met before, newest first; where there are few, those met after, oldest first.
 
-    Items of the target's own moment are left out: beside the target they would say nothing about the future. Where more
-    than ``(BASKETS_SEEN - 1) * length`` items share the moment, part of the history before them is out of sight.
+    A model that averages the history has no use for its direction, and most users of a shop have so few items that
+    looking back alone would leave the histories empty.
     """
     ordered = Window.partitionBy("user_idx").orderBy("first_ts", "item_idx")
-    seen = F.collect_list(F.struct("first_ts", "item_idx")).over(ordered.rowsBetween(-BASKETS_SEEN * length, -1))
-    earlier = F.filter("seen", lambda met: met["first_ts"] < F.col("first_ts"))
-    history = F.transform(F.reverse(earlier), lambda met: met["item_idx"])
-    return pairs.withColumn("seen", seen).withColumn("history_idx", _fixed(history, length)).drop("seen")
+    before = F.reverse(F.collect_list("item_idx").over(ordered.rowsBetween(-length, -1)))
+    after = F.collect_list("item_idx").over(ordered.rowsBetween(1, length))
+    return pairs.withColumn("history_idx", _fixed(F.concat(before, after), length))
 
 
 def _scored_users(users: DataFrame, pairs: DataFrame, length: int) -> DataFrame:
