@@ -26,11 +26,11 @@ def latest_plausible(raw_events: DataFrame) -> datetime:
     Raises:
         SourceError: no event has a readable time.
     """
-    times = raw_events.select(as_timestamp(raw_events, "ts").cast("double").alias("seconds")).where("seconds IS NOT NULL")
+    seconds = as_timestamp(raw_events, "ts").cast("double")
+    times = raw_events.select(seconds.alias("seconds")).where("seconds IS NOT NULL")
     bulk = times.agg(
         F.count("*").alias("n"),
         F.percentile_approx("seconds", BULK_SHARE, 10_000).alias("quantile"),
-        # The two latest, found without a sort of all rows.
         F.max("seconds").alias("latest"),
     ).first()
     if bulk is None or not bulk["n"]:
@@ -39,11 +39,11 @@ def latest_plausible(raw_events: DataFrame) -> datetime:
             "Map the column under source.events.columns and set source.events.timestamp_format."
         )
     if bulk["n"] < FEW_EVENTS:
-        two = [row["seconds"] for row in times.orderBy(F.desc("seconds")).limit(2).collect()]
+        two = [row["seconds"] for row in times.orderBy(F.desc("seconds")).take(2)]
         limit = two[-1] + GAP_AFTER_FEW.total_seconds()
     else:
         limit = bulk["quantile"] + GAP_AFTER_BULK.total_seconds()
     latest = bulk["latest"]
     if latest > limit:
-        latest = times.where(F.col("seconds") <= limit).agg(F.max("seconds").alias("latest")).first()["latest"]  # type: ignore[index]
+        latest = times.where(F.col("seconds") <= limit).agg(F.max("seconds")).collect()[0][0]
     return datetime.fromtimestamp(int(latest) + 1, tz=UTC)

@@ -12,8 +12,11 @@ from recsys_spark.contracts import table
 from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
 from recsys_spark.events.bots import with_bots
 from recsys_spark.events.duplicates import DUPLICATE, event_hash, with_event_duplicates, with_master_duplicates
+from recsys_spark.events.fill import with_filled, with_incomplete_refused
+from recsys_spark.events.numbers import with_numbers, without_numbers
 from recsys_spark.events.quality import CHANGES
 from recsys_spark.events.rules import REASONS, event_rules, item_rules, user_rules, with_reason, with_reasons
+from recsys_spark.events.scale import with_scaled
 from recsys_spark.events.typed import RAW, typed_events, typed_items, typed_users
 
 RAW_ROW = "_raw_row"
@@ -54,11 +57,12 @@ def judge_events(
 
 def _finish_master(name: str, judged: DataFrame, settings: CleaningSettings) -> DataFrame:
     key = table(name).key[0]
-    return (
-        with_master_duplicates(_with_raw_row(judged), key)
-        .withColumn(CHANGES, F.array().cast("array<string>"))
-        .select(*_columns(name))
-    )
+    judged = with_numbers(judged)
+    if settings.fill_measures == "drop":
+        judged = with_incomplete_refused(judged)
+    unique = with_master_duplicates(_with_raw_row(judged), key).withColumn(CHANGES, F.array().cast("array<string>"))
+    filled = with_filled(unique, key, settings)
+    return without_numbers(with_scaled(filled, settings.normalise_measures)).select(*_columns(name))
 
 
 def _with_excluded_items(events: DataFrame, items: DataFrame, settings: CleaningSettings) -> DataFrame:

@@ -60,7 +60,7 @@ def require_events(rows: Iterable[Row]) -> None:
     count = _by_table(rows)["events"]
     if count["clean"]:
         return
-    reasons = [f"{measure.removeprefix('reason:')} {n}" for measure, n in count.items() if measure.startswith("reason:")]
+    reasons = [f"{m.removeprefix('reason:')} {n}" for m, n in count.items() if m.startswith("reason:")]
     raise SourceError(
         f"table events: none of {count['input']} input rows is usable; refused for: {', '.join(sorted(reasons))}. "
         "Look at the table quarantine, then mend the source, its column mapping or the settings under cleaning."

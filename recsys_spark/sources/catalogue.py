@@ -1,4 +1,4 @@
-"""The made-up shop's items. Each property is a function of the item's number, so that events need no join to know it."""
+"""The made-up shop's items. Each property is a function of the item's number: events know it without a join."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of each format as frames of source columns, with the file of each row and the text of rows that do not parse."""
+"""Files of each format as frames of source columns, with each row's file and the text of rows that do not parse."""
 
 from __future__ import annotations
 

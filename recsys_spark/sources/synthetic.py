@@ -42,7 +42,7 @@ POPULARITY_SKEW = 1.6
 
 CHOICES_PER_SESSION = 4
 SEARCH_SHARE, CART_SHARE, PURCHASE_SHARE = 0.10, 0.40, 0.25
-"""Shares of the choices that begin with a search, and that end in the cart or a purchase (which has a cart event, too)."""
+"""Shares of the choices that begin with a search, that reach the cart, and that go on to a purchase."""
 
 EVENTS_PER_CHOICE = 1.0 + SEARCH_SHARE + CART_SHARE + PURCHASE_SHARE
 SECONDS_PER_DAY = 86_400.0
@@ -149,7 +149,8 @@ def _taken(source: SyntheticSource) -> Column:
         lambda item: ~is_new(item, source)
         & (launched - age_days_of(item, source) * SECONDS_PER_DAY <= F.col("seconds")),
     )
-    suits = F.filter(on_sale, lambda item: brand_of(item, source.seed) % len(GENDERS) == _gender(F.col("user"), source.seed))
+    gender = _gender(F.col("user"), source.seed)
+    suits = F.filter(on_sale, lambda item: brand_of(item, source.seed) % len(GENDERS) == gender)
     return F.coalesce(F.try_element_at(suits, F.lit(1)), F.try_element_at(on_sale, F.lit(1)))
 
 
@@ -164,9 +165,11 @@ def _funnel(source: SyntheticSource) -> Column:
         (draw < CART_SHARE, "cart", 100.0),
         (draw < PURCHASE_SHARE, "purchase", 200.0),
     )
-    return F.array_compact(F.array(*[
-        F.when(happens, F.struct(F.lit(name).alias("type"), F.lit(delay).alias("delay"))) for happens, name, delay in steps
-    ]))
+    event = [
+        F.when(happens, F.struct(F.lit(name).alias("type"), F.lit(delay).alias("delay")))
+        for happens, name, delay in steps
+    ]
+    return F.array_compact(F.array(*event))
 
 
 def _query(source: SyntheticSource) -> Column:
