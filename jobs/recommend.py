@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pyspark.sql import DataFrame
+
 from jobs.context import Job, run_job
 from recsys_spark.rank.audiences import audiences
 from recsys_spark.rank.cells import Grid, layout_of
-from recsys_spark.rank.lists import model_version, recommendations
+from recsys_spark.rank.lists import coverage_gaps, model_version, recommendations
 from recsys_spark.rank.shelves import available, purchased, shelf_items
 from recsys_spark.rank.topn import top_n
 from recsys_spark.rank.variants import Variant
@@ -23,21 +25,30 @@ def run(job: Job) -> None:
     weights = job.with_fold("backtest").read("route_weights").collect()
     learned = Variant.from_rows("recsys", weights)
     layout = layout_of(job.read("blocks").collect())
-    parallelism = job.spark.sparkContext.defaultParallelism
-    grid = Grid.of(users.count(), blocks.count(), rank.users_per_task, rank.items_per_task, parallelism)
+    size, cores = (rank.users_per_task, rank.items_per_task), job.spark.sparkContext.defaultParallelism
+    grid = Grid.of(users.count(), blocks.count(), *size, cores)
     on_shelves = shelf_items(items, job.read("item_vectors"), rank.shelves)
-    shelves = {shelf.name: (shelf.length, shelf.exclude_purchased) for shelf in rank.shelves}
     bought = purchased(interactions)
     job.describe("recommend: lists")
-    top = top_n(users, blocks, boosts, layout, on_shelves, bought, [learned], shelves,
+    top = top_n(users, blocks, boosts, layout, on_shelves, bought, [learned], _shelves(job),
                 grid.user_buckets, grid.item_shards)  # fmt: skip
-    epochs = job.read("training_log").collect() if job.settings.coldstart.enabled else []
     source = f"{job.run_id} as of {job.as_of.isoformat() if job.as_of else 'the latest event'}"
-    made_by = model_version(weights, epochs), source
+    made_by = model_version(weights, job.read("training_log").collect()), source
     job.write("recommendations",
               recommendations(top, job.read("user_profiles"), items, interactions, boosts, *made_by))  # fmt: skip
     job.describe("recommend: audiences of new items")
     job.write("item_audiences", audiences(users, blocks, boosts, layout, learned, rank.audience_length, grid))
+
+
+def gaps(job: Job) -> DataFrame:
+    """Shelves on which some user has fewer rows than there are candidates for: none, when all is well."""
+    on_shelves = shelf_items(job.read("items"), job.read("item_vectors"), job.settings.rank.shelves)
+    lists, users, bought = job.read("recommendations"), job.read("user_profiles"), purchased(job.read("interactions"))
+    return coverage_gaps(lists, users, on_shelves, bought, _shelves(job)).where("short_users > 0")
+
+
+def _shelves(job: Job) -> dict[str, tuple[int, bool]]:
+    return {shelf.name: (shelf.length, shelf.exclude_purchased) for shelf in job.settings.rank.shelves}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,78 @@
+"""The jobs learn_weights and recommend, once end to end on a temporary lake."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from shops import LAYOUT, SCORERS, small_shop
+
+from jobs import learn_weights, recommend
+from jobs.context import Job
+from recsys_spark.config.settings import LakeSettings, Settings
+from recsys_spark.contracts import table
+from recsys_spark.contracts.spark import spark_schema
+from recsys_spark.lake import Lake
+
+AS_OF = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def job(spark, rows, tmp_path):
+    shop = small_shop(n_users=8, n_items=30)
+    users = [user["user_id"] for user in shop.users]
+    truth = [
+        {"slice": "warm", "user_id": user, "item_id": f"i{n:02}", "half": "learn", "in_window": True}
+        for n, user in enumerate(users)
+    ]
+    tables = {
+        # One item is off the shelves.
+        "items": [{"item_id": i["item_id"], "available": i["item_id"] != "i07"} for i in shop.items],
+        "item_vectors": [{"item_id": i["item_id"], "n_events": i["n_events"]} for i in shop.items],
+        "user_profiles": [{"user_id": user} for user in users],
+        "blocks": [{"block": b, "start": start, "width": width} for b, (start, width) in LAYOUT.items()],
+        "user_blocks": shop.users,
+        "item_blocks": shop.items,
+        "boosts": shop.boosts,
+        "interactions": [
+            {"user_id": b["user_id"], "item_id": b["item_id"], "n_purchases": 2, "first_ts": AS_OF, "last_ts": AS_OF}
+            for b in shop.boosts
+        ],
+        "truth": truth,
+        "training_log": [{"epoch": 1, "weights_sha256": "abc"}],
+    }
+    settings = Settings(lake=LakeSettings(path=str(tmp_path)))
+    made = Job(settings, spark, Lake(spark, settings.lake.path), "r1", AS_OF)
+    for name, given in tables.items():
+        for fold in ("full", "backtest"):
+            if fold == "full" or name not in ("items", "training_log"):
+                made.with_fold(fold).write(name, rows(name, *given).coalesce(1))
+    return made
+
+
+def test_weights_lists_and_audiences_are_written_and_nobody_is_short(job):
+    learn_weights.run(job)
+    weights = job.with_fold("backtest").read("route_weights").collect()
+    assert len(weights) == 4 * 2 * len(SCORERS)
+
+    recommend.run(job)
+    lists = job.read("recommendations").collect()
+    assert {row["shelf"] for row in lists} == {"for_you", "established", "new_arrivals"}
+    # 29 items are on sale, 6 of them new, and a list has ten places.
+    counts = {shelf: sum(row["shelf"] == shelf for row in lists) for shelf in ("for_you", "new_arrivals")}
+    assert counts == {"for_you": 8 * 10, "new_arrivals": 8 * 6}
+    assert "i07" not in {row["item_id"] for row in lists}
+    assert {row["source_version"] for row in lists} == {"r1 as of 2024-01-01T00:00:00+00:00"}
+    assert len({row["model_version"] for row in lists}) == 1
+    assert all(row["reason"] for row in lists)
+    assert all(0 <= row["score"] <= 1 for row in lists)
+
+    audiences = job.read("item_audiences").collect()
+    assert len(audiences) == 6 * 8
+    assert recommend.gaps(job).collect() == []
+
+
+def test_gaps_tell_the_shelf_on_which_users_are_short(job):
+    job.write("recommendations", job.spark.createDataFrame([], spark_schema(table("recommendations"))))
+    short = {row["shelf"]: (row["expected"], row["short_users"]) for row in recommend.gaps(job).collect()}
+    assert short == {"for_you": (10, 8), "established": (10, 8), "new_arrivals": (6, 8)}
