@@ -17,16 +17,16 @@ MAX_ITEMS = 100_000
 MIN_ITEM_SESSIONS = 5
 MAX_SESSION_LENGTH = 50
 PARTITIONS = 1
-"""Word2Vec depends on the order of its sentences, and that on the arrival of shuffled parts. With one part the embedding
-repeats; MAX_SESSIONS bounds its work to about a minute."""
+"""Word2Vec depends on the order of its sentences, and that on the arrival of shuffled parts. With one part the
+embedding repeats; MAX_SESSIONS bounds its work to about a minute."""
 
 
 def session_vectors(events: DataFrame, width: int, seed: int) -> DataFrame:
     """item_id and session_vector [width] of unit length, for items that occur in enough sessions of two items or more.
 
     Skip-gram over sessions (Barkan and Koenigstein, "Item2Vec", 2016) by Spark's Word2Vec. Unlike a plain
-    transformation this runs Spark jobs, as each fit does. The same events and seed give the same vectors. An empty frame
-    where no session holds two such items.
+    transformation this runs Spark jobs, as each fit does. The same events and seed give the same vectors. The frame
+    is empty where no session holds two such items.
     """
     baskets = _baskets(_sampled(events)).persist(StorageLevel.DISK_ONLY)
     try:
