@@ -28,7 +28,7 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8") if (HERE / "README.md").exists() else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.11,<3.12",
+    python_requires=">=3.11,<3.13",
     packages=find_packages(include=["recsys_spark", "recsys_spark.*", "jobs"]),
     package_data={"recsys_spark": ["py.typed", "evaluate/templates/*.html"]},
     install_requires=CORE,

@@ -138,7 +138,8 @@ def horovod_check() -> Check:
         return Check("horovod build", f"no {launcher}", remedy)
     text = _output([str(launcher), "--check-build"])
     if not text:
-        return Check("horovod build", f"{launcher} gave no answer in {SUBPROCESS_SECONDS} s", "try when the load is low")
+        found = f"{launcher} gave no answer in {SUBPROCESS_SECONDS} s"
+        return Check("horovod build", found, "try again when the load is lower")
     lacking = [part for part in ("TensorFlow", "Gloo") if f"[X] {part}" not in text]
     if lacking:
         return Check("horovod build", f"built without {' and '.join(lacking)}", remedy)
