@@ -299,7 +299,7 @@ ROUTE_WEIGHTS = Contract(
         F("scorer", "string", "a block or a boost"),
         F("scale", "double", "standard deviation of the scorer's scores over the simulated candidates"),
         F("weight", "double", "weight of the scaled score, at least 0"),
-        F("slope", "double", "calibration: probability = sigmoid(slope * score + intercept); the same for every scorer of the pair"),
+        F("slope", "double", "calibration: probability = sigmoid(slope * score + intercept); equal over scorers"),
         F("intercept", "double", "calibration, see slope"),
         F("n_users", "bigint", "simulated users that the weights were learned on"),
     ),
