@@ -8,6 +8,8 @@ from pyspark.sql import functions as F
 from recsys_spark.errors import SourceError
 
 FORMATS = ("parquet", "csv", "json")
+# A quote inside a value is doubled, as RFC 4180 has it; Spark's own default is a backslash, which few tools read.
+OPTIONS = {"csv": {"header": "true", "escape": '"'}}
 
 
 def nested_as_text(frame: DataFrame) -> DataFrame:
@@ -35,4 +37,4 @@ def write_files(frame: DataFrame, form: str, out: str) -> None:
     if files.exists(path) and not files.exists(path.suffix("/_SUCCESS")):
         raise SourceError(f"{out} exists and is no earlier export (it holds no _SUCCESS); remove it or choose --out")
     flat = nested_as_text(frame) if form == "csv" else frame
-    flat.write.format(form).mode("overwrite").options(**({"header": "true"} if form == "csv" else {})).save(out)
+    flat.write.format(form).mode("overwrite").options(**OPTIONS.get(form, {})).save(out)

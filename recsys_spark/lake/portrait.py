@@ -105,7 +105,7 @@ def sample_users(read: Reader, count: int) -> list[str]:
 
 def _only(read: Reader, name: str, key: str, value: str, *columns: str) -> dict[str, Any]:
     frame = read(name).where(F.col(key) == value)
-    row = (frame.select(*columns) if columns else frame).first()
+    row = _printable(frame.select(*columns) if columns else frame).first()
     if row is None:
         raise NotFoundError(
             f"{key} {value!r} is not in the table {name} of this release; "
@@ -115,8 +115,14 @@ def _only(read: Reader, name: str, key: str, value: str, *columns: str) -> dict[
 
 
 def _rows(frame: DataFrame) -> list[dict[str, Any]]:
-    found: list[Row] = frame.collect()
+    found: list[Row] = _printable(frame).collect()
     return [row.asDict() for row in found]
+
+
+def _printable(frame: DataFrame) -> DataFrame:
+    """Times as text in the session's UTC; Python would show them in the machine's own zone."""
+    times = {name for name, kind in frame.dtypes if kind == "timestamp"}
+    return frame.select(*[F.col(name).cast("string").alias(name) if name in times else name for name in frame.columns])
 
 
 def _by_shelf(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

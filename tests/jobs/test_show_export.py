@@ -1,0 +1,127 @@
+import pandas as pd
+import pytest
+
+from jobs import export, show
+from recsys_spark.errors import SourceError
+from recsys_spark.lake import Commit, Lake, Release, publish
+from recsys_spark.lake.export import write_files
+from tests.conftest import at
+
+COMMIT = Commit("july", "full", "", "s")
+
+
+@pytest.fixture(scope="module")
+def shop(spark, tmp_path_factory):
+    """A settings file whose lake holds one release: u1 bought i1, and is shown i2."""
+    from recsys_spark.contracts import table
+    from recsys_spark.contracts.spark import spark_schema
+
+    root = tmp_path_factory.mktemp("lake")
+    lake = Lake(spark, str(root))
+    given = {
+        "users": [{"user_id": "u1", "attributes": {"city": ["Bonn [Rhein]"]}, "measures": {"age": 41.0}}],
+        "items": [
+            {"item_id": "i1", "title": "Green tea", "category_path": ["drinks", "tea"]},
+            {"item_id": "i2", "title": "Black tea", "category_path": ["drinks", "tea"], "brand": "Acme"},
+        ],
+        "events": [
+            {"event_id": "e1", "user_id": "u1", "item_id": "i1", "event_type": "purchase", "ts": at("2024-06-01")},
+            {"event_id": "e2", "user_id": "u1", "event_type": "search", "ts": at("2024-06-02"), "query_text": "tea"},
+        ],
+        "user_profiles": [{"user_id": "u1", "state": "warming", "n_events": 2, "category_shares": {"tea": 1.0}}],
+        "item_vectors": [{"item_id": "i1", "n_events": 1, "n_users": 1}, {"item_id": "i2"}],
+        "recommendations": [
+            {"shelf": "for_you", "user_id": "u1", "rank": 1, "item_id": "i2", "score": 0.25, "route": "warming",
+             "reason": "like Green tea", "evidence": {"content": 0.75, "popularity": 0.25}},
+        ],
+        "item_audiences": [{"item_id": "i2", "rank": 1, "user_id": "u1", "score": 0.25, "route": "warming"}],
+    }  # fmt: skip
+    versions = {}
+    for name, rows in given.items():
+        contract = table(name)
+        frame = spark.createDataFrame([contract.row_of(**row) for row in rows], spark_schema(contract))
+        versions[name] = lake.overwrite(name, frame.coalesce(1), COMMIT)
+    publish(lake, Release("july", at("2024-07-01"), "", "", versions, "m", "s", "{}", {}), COMMIT)
+    conf = root / "shop.yaml"
+    conf.write_text(f"lake: {{path: {root}}}")
+    return str(conf)
+
+
+def test_a_users_portrait_has_attributes_habits_history_and_reasons(shop, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert show.main(["user", "u1", "--conf", shop]) == 0
+    shown = capsys.readouterr().out
+    for part in ("Bonn [Rhein]", "41", "warming", "tea 1.00", "shelf for_you", "Black tea", "like Green tea"):
+        assert part in shown
+    assert "content 0.75, popularity 0.25" in shown
+    assert shown.index("2024-06-02 00:00:00") < shown.index("2024-06-01 00:00:00"), "the latest event comes first"
+
+
+def test_an_items_portrait_has_its_lists_and_its_audience(shop, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert show.main(["item", "i2", "--conf", shop]) == 0
+    shown = capsys.readouterr().out
+    for part in ("Black tea", "drinks > tea", "Acme", "for_you", "u1", "warming"):
+        assert part in shown
+
+
+def test_an_unknown_id_is_told_with_its_table(shop, capsys):
+    assert show.main(["user", "nobody", "--conf", shop]) == 5
+    assert "user_id 'nobody' is not in the table users" in capsys.readouterr().err
+
+
+def test_a_sample_shows_users_and_where_the_tables_are(shop, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert show.main(["sample", "--conf", shop, "--count", "3"]) == 0
+    shown = capsys.readouterr().out
+    assert "user u1" in shown
+    assert "/recommendations" in shown
+    assert "report.html" in shown
+
+
+@pytest.mark.parametrize("wrong", [["user"], ["sample", "u1"], ["item", "i1", "--count", "0"]])
+def test_arguments_that_do_not_fit_together_are_refused(wrong):
+    with pytest.raises(SystemExit) as stopped:
+        show.main(wrong)
+    assert stopped.value.code == 2
+
+
+def test_without_a_release_export_says_what_to_run(tmp_path, spark, capsys):
+    conf = tmp_path / "shop.yaml"
+    conf.write_text(f"lake: {{path: {tmp_path}/lake}}")
+    assert export.main(["recommendations", "--conf", str(conf), "--out", str(tmp_path / "x")]) == 5
+    assert "recsys refresh" in capsys.readouterr().err
+
+
+def test_an_exported_table_is_one_that_pandas_reads(shop, tmp_path):
+    out = tmp_path / "lists.parquet"
+    for _ in range(2):  # an earlier export is replaced
+        assert export.main(["recommendations", "--conf", shop, "--out", str(out)]) == 0
+    found = pd.read_parquet(out)
+    assert found[["user_id", "item_id", "rank"]].values.tolist() == [["u1", "i2", 1]]
+
+
+def test_csv_holds_maps_as_json_text(shop, tmp_path):
+    out = tmp_path / "lists.csv"
+    assert export.main(["recommendations", "--conf", shop, "--format", "csv", "--out", str(out)]) == 0
+    [part] = out.glob("part-*.csv")
+    assert pd.read_csv(part)["evidence"].tolist() == ['{"content":0.75,"popularity":0.25}']
+
+
+def test_json_holds_one_object_a_line(shop, tmp_path):
+    out = tmp_path / "lists.json"
+    assert export.main(["recommendations", "--conf", shop, "--format", "json", "--out", str(out)]) == 0
+    [part] = out.glob("part-*.json")
+    assert pd.read_json(part, lines=True)["evidence"].tolist() == [{"content": 0.75, "popularity": 0.25}]
+
+
+def test_a_folder_that_no_export_wrote_is_left_alone(rows, tmp_path):
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(SourceError, match="no earlier export"):
+        write_files(rows("users", {"user_id": "u1"}), "parquet", str(tmp_path))
+    assert (tmp_path / "mine.txt").read_text() == "precious"
+
+
+def test_a_table_that_the_release_lacks_is_told(shop, tmp_path, capsys):
+    assert export.main(["metrics", "--conf", shop, "--fold", "backtest", "--out", str(tmp_path / "m")]) == 5
+    assert "has no table backtest/metrics" in capsys.readouterr().err
