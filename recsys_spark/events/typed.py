@@ -90,9 +90,7 @@ def as_timestamp(raw: DataFrame, column: str) -> Column:
 
 def as_attributes() -> Column:
     """Attributes without null or blank values, and without the names that have no value left."""
-    trimmed = F.transform_values(
-        "attributes", lambda _, values: F.filter(F.transform(values, F.trim), lambda v: v.isNotNull() & (v != ""))
-    )
+    trimmed = F.transform_values("attributes", lambda _, values: _filled_texts(values))
     kept = F.map_filter(trimmed, lambda _, values: F.size(values) > 0)
     empty = F.create_map().cast("map<string,array<string>>")
     return F.coalesce(kept, empty).alias("attributes")
@@ -114,9 +112,13 @@ def _path(raw: DataFrame) -> Column:
     column = F.col("category_path")
     if not isinstance(raw.schema["category_path"].dataType, T.ArrayType):
         column = F.array(column.cast("string"))
-    levels = F.transform(column.cast("array<string>"), F.trim)
-    kept = F.filter(levels, lambda level: level.isNotNull() & (level != ""))
-    return F.coalesce(kept, F.array().cast("array<string>"))
+    return F.coalesce(_filled_texts(column.cast("array<string>")), F.array().cast("array<string>"))
+
+
+def _filled_texts(values: Column) -> Column:
+    """The texts of an array, trimmed, without those that are null or empty."""
+    # Not F.trim itself: transform would hand it the position as the characters to trim.
+    return F.filter(F.transform(values, lambda v: F.trim(v)), lambda v: v.isNotNull() & (v != ""))
 
 
 def _origin(raw: DataFrame) -> list[Column]:

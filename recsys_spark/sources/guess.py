@@ -75,7 +75,8 @@ def _column_lines(mapped: dict[str, str], levels: list[str]) -> list[str]:
     renamed = {target: column for target, column in mapped.items() if target != column}
     lines = [f"  {target}: {_quoted(column)}  # by its name" for target, column in renamed.items()]
     if levels and levels != ["category_path"]:
-        lines.append(f"  category_path: {_quoted(','.join(levels))}  # from the broadest to the narrowest; check the order")
+        path = _quoted(",".join(levels))
+        lines.append(f"  category_path: {path}  # from the broadest to the narrowest; check the order")
     return ["columns:", *lines] if lines else []
 
 
@@ -116,7 +117,8 @@ def _why_left(column: ColumnSample) -> str:
 
 def _separator(attributes: list[ColumnSample]) -> list[str]:
     for separator in SEPARATORS:
-        split = [c.name for c in attributes if not c.is_list and sum(separator in v for v in c.values) > len(c.values) / 4]
+        texts = [c for c in attributes if not c.is_list]
+        split = [c.name for c in texts if sum(separator in v for v in c.values) > len(c.values) / 4]
         if split:
             return [f"list_separator: {_quoted(separator)}  # {', '.join(split)} hold several values in one text"]
     return []

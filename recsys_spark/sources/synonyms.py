@@ -64,5 +64,7 @@ def match(table: str, columns: list[str]) -> dict[str, str]:
 
 
 def category_levels(columns: list[str]) -> list[str]:
-    """Columns that look like levels of a category path, in their order."""
-    return [c for c in columns if plain(c).endswith(CATEGORY_WORDS) or plain(c) == "categorypath"]
+    """Columns that look like levels of a category path, in their order; a path that is there already stands alone."""
+    if "category_path" in columns:
+        return ["category_path"]
+    return [c for c in columns if plain(c).endswith(CATEGORY_WORDS)]
