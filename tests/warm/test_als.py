@@ -6,7 +6,7 @@ from recsys_spark.contracts.spark import conform
 from recsys_spark.errors import ContractError
 from recsys_spark.warm.als import fit_als, ratings
 
-SETTINGS = dict(rank=4, iterations=5, regularization=0.01, alpha=20.0, browse_weight=0.3, seed=1)
+SETTINGS = dict(rank=2, iterations=4, regularization=0.01, alpha=20.0, browse_weight=0.3, seed=1)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_only_users_and_items_with_events_have_factors_and_a_seed_repeats_them(s
     assert "n" not in first
     assert len(first) == 8
     for user, factors in first.items():
-        assert factors.shape == (4,)
+        assert factors.shape == (2,)
         np.testing.assert_allclose(factors, second[user], rtol=1e-5, atol=1e-6)
 
 
