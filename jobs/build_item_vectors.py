@@ -31,7 +31,7 @@ def run(job: Job) -> None:
             job.read("events"),
             job.read("interactions"),
             job.read("item_features"),
-            job.as_of,
+            job.cutoff,
             half_life_days=job.settings.profiles.half_life_days,
             crosses=settings.crosses,
             price_bins=settings.price_bins,

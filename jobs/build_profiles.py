@@ -19,7 +19,7 @@ def run(job: Job) -> None:
         "interactions",
         interactions(
             events,
-            job.as_of,
+            job.cutoff,
             event_weights=settings.event_weights,
             default_event_weight=settings.default_event_weight,
             dwell_weight=settings.dwell_weight,
@@ -38,7 +38,7 @@ def run(job: Job) -> None:
             job.read("interactions"),
             job.read("items"),
             job.read("user_features"),
-            job.as_of,
+            job.cutoff,
             warm_from_items=settings.warm_from_items,
             inactive_after_days=settings.inactive_after_days,
             half_life_days=settings.half_life_days,

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from recsys_spark.config import Settings, load_settings
 from recsys_spark.config.load import settings_sha256
-from recsys_spark.errors import RecsysError, SettingsError
+from recsys_spark.errors import NotFoundError, RecsysError, SettingsError
 from recsys_spark.lake import Commit, Lake
 from recsys_spark.session import open_session
 
@@ -39,6 +39,17 @@ class Job:
     def fold(self) -> str:
         """Which fold this job works on."""
         return self.lake.fold
+
+    @property
+    def cutoff(self) -> datetime:
+        """The as-of time that ages count back from.
+
+        Raises:
+            NotFoundError: neither --as-of nor an ingest in this lake says it.
+        """
+        if self.as_of is None:
+            raise NotFoundError("no as-of time: found neither --as-of nor an ingested events table; run ingest first")
+        return self.as_of
 
     @property
     def commit(self) -> Commit:
