@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.context import Job, run_job
+from jobs.horovod_spark import train_on_spark
 from recsys_spark.coldstart.launch import Trained, train
 from recsys_spark.coldstart.spec import TrainingSpec
 from recsys_spark.contracts import table
@@ -31,7 +32,10 @@ def run(job: Job) -> None:
         folder=str(folder(job)),
         **{name: getattr(settings, name) for name in GROUP_FIELDS},
     )
-    _store(job, train(spec, settings.processes, settings.launcher, settings.timeout_minutes))
+    if settings.launcher == "spark":
+        _store(job, train_on_spark(spec, settings.processes, settings.timeout_minutes))
+    else:
+        _store(job, train(spec, settings.processes, settings.launcher, settings.timeout_minutes))
 
 
 def folder(job: Job) -> Path:

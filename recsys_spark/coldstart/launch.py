@@ -58,8 +58,7 @@ def train(spec: TrainingSpec, processes: int, launcher: Launcher, timeout_minute
         PrerequisiteError: horovodrun was asked for and is not installed.
         TrainingError: the processes failed or did not finish in time; the message ends with their last lines.
     """
-    shutil.rmtree(spec.vectors, ignore_errors=True)
-    path = spec.save()
+    path = prepared(spec)
     output = Path(spec.folder) / "processes.log"
     with output.open("wb") as sink:
         process = subprocess.Popen(
@@ -78,6 +77,17 @@ def train(spec: TrainingSpec, processes: int, launcher: Launcher, timeout_minute
         raise TrainingError(_failure(f"took more than coldstart.timeout_minutes, {timeout_minutes:g}", output))
     if process.returncode != 0:
         raise TrainingError(_failure(f"ended with code {process.returncode}, expected 0", output))
+    return result(spec)
+
+
+def prepared(spec: TrainingSpec) -> Path:
+    """Write the spec for the processes and remove vectors of an earlier run; checkpoints stay."""
+    shutil.rmtree(spec.vectors, ignore_errors=True)
+    return spec.save()
+
+
+def result(spec: TrainingSpec) -> Trained:
+    """What a finished training left in the spec's folder."""
     return Trained(spec.vectors, tuple(_log_lines(spec.metric_log)))
 
 

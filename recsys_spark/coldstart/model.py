@@ -38,7 +38,11 @@ class EmbeddingTable(keras.layers.Layer):
 
 
 class TwoTowers(keras.Model):
-    """Item tower and user tower over shared embeddings of items and their attributes."""
+    """Item tower and user tower over shared embeddings of items and their attributes.
+
+    One linear map, ``likeness``, is added to both: to an item's own inputs and to their mean over the history. So items
+    like those of the history score high from the first step on, and the towers learn what else there is.
+    """
 
     def __init__(
         self, catalogue: Catalogue, n_attributes: int, width: int, hidden: Sequence[int], temperature: float
@@ -62,6 +66,7 @@ class TwoTowers(keras.Model):
         self.user_attributes = EmbeddingTable(n_attributes, width, name="user_attributes")
         self.dense_part = _built(keras.layers.Dense(width, name="dense_part"), dense_width) if dense_width else None
         content = width * (2 if self.dense_part else 1)
+        self.likeness = _built(keras.layers.Dense(width, use_bias=False, name="likeness"), width + content)
         self.item_tower = _tower("item_tower", width + content, hidden, width)
         self.user_tower = _tower("user_tower", 2 * width + content + 2, hidden, width)
 
@@ -83,7 +88,7 @@ class TwoTowers(keras.Model):
             float32 [n, width].
         """
         inputs = tf.concat([self.item_ids(id_idx), self.content(item_idx)], axis=1)
-        return tf.math.l2_normalize(self.item_tower(inputs), axis=1)
+        return tf.math.l2_normalize(self.item_tower(inputs) + self.likeness(inputs), axis=1)
 
     def users(self, attribute_idx: tf.Tensor, history_idx: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
         """User vectors, of length 1 / temperature, so that a dot product with an item vector is a logit.
@@ -101,7 +106,8 @@ class TwoTowers(keras.Model):
         met = tf.cast(tf.math.count_nonzero(history_idx, axis=1, keepdims=True), tf.float32)
         described = tf.cast(tf.reduce_any(attribute_idx > 0, axis=1, keepdims=True), tf.float32)
         inputs = tf.concat([attributes, ids, content, tf.math.log1p(met), described], axis=1)
-        return tf.math.l2_normalize(self.user_tower(inputs), axis=1) / self.temperature
+        alike = self.likeness(tf.concat([ids, content], axis=1))
+        return tf.math.l2_normalize(self.user_tower(inputs) + alike, axis=1) / self.temperature
 
     def _history(self, history_idx: tf.Tensor, known: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Means over the history of id embeddings [n, width] and of content [n, content width].

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,10 @@ class TrainingSpec:
     batch_size: int = 1024
     """Examples per step over all processes together."""
     epochs: int = 8
-    patience: int = 2
-    learning_rate: float = 0.1
-    temperature: float = 0.1
-    content_only_share: float = 0.5
+    patience: int = 3
+    learning_rate: float = 0.3
+    temperature: float = 0.05
+    content_only_share: float = 0.3
     id_dropout: float = 0.5
     history_dropout: float = 0.3
     seed: int = 0
@@ -36,7 +36,7 @@ class TrainingSpec:
     """Validation examples at most, over all processes together."""
     candidates: int = 50_000
     """Items at most that a validation example's item is ranked among."""
-    threads: int = field(default=0)
+    threads: int = 0
     """TensorFlow threads of one process; 0 shares the machine's cores between its processes."""
 
     @property
@@ -76,6 +76,7 @@ class TrainingSpec:
         """
         try:
             found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-            return TrainingSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+            return TrainingSpec(**fields)
         except (OSError, ValueError, TypeError) as error:
             raise TrainingError(f"{path} is no training spec: {error}; launch.train writes one") from error

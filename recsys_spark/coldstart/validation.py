@@ -1,4 +1,4 @@
-"""Recall on simulated-cold examples: the new item among new items, and the new user among known items."""
+"""Recall on simulated-cold examples: new items for known users and for new users, and known items for new users."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ class ColdTask:
 
 def cold_tasks(
     validation: dict[str, np.ndarray], held_out: np.ndarray, known: np.ndarray, limit: int, seed: int
-) -> tuple[ColdTask, ColdTask]:
-    """Split the validation examples into new items and new users.
+) -> tuple[ColdTask, ColdTask, ColdTask]:
+    """New items for known users, new items for new users, known items for new users.
 
-    A held-out item is ranked among the held-out items, by content, for the user's history. Every other validation
-    example is one of a held-out user: the history is hidden and the item is ranked among those with training examples.
+    A held-out item is ranked among the held-out items, by content, once with the user's history and once without. Every
+    other validation example is one of a held-out user: the history is hidden and the item is ranked among those with
+    training examples.
     """
     item = validation["item_idx"]
     new_item = held_out[item]
@@ -46,6 +47,7 @@ def cold_tasks(
     history = validation["history_idx"]
     return (
         _task(validation, new_item, history, cold, np.zeros_like(cold)),
+        _task(validation, new_item, np.zeros_like(history), cold, np.zeros_like(cold)),
         _task(validation, new_user, np.zeros_like(history), trained, known[trained]),
     )
 

@@ -172,11 +172,11 @@ class ColdStartSettings(Group):
     batch_size: Count = 1024
     """Examples per step over all processes together."""
     epochs: Count = 8
-    patience: Count = 2
+    patience: Count = 3
     """Epochs without a better validation recall before training stops."""
-    learning_rate: Positive = 0.1
-    temperature: Positive = 0.1
-    content_only_share: Share = 0.5
+    learning_rate: Positive = 0.3
+    temperature: Positive = 0.05
+    content_only_share: Share = 0.3
     """Steps that see neither item ids nor history."""
     id_dropout: Share = 0.5
     history_dropout: Share = 0.3

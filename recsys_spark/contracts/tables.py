@@ -191,7 +191,7 @@ TRAINING_EXAMPLES = Contract(
         F("part", "string", "train or validation (a simulated-cold user or item)"),
         F("user_idx", "bigint", "user_idx of user_profiles"),
         F("attribute_idx", "array<int>", "encoded user attributes + 1, padded with 0 to a fixed length"),
-        F("history_idx", "array<int>", "items met before, newest first, item_idx + 1, padded with 0"),
+        F("history_idx", "array<int>", "other items met, earlier ones first, item_idx + 1, padded with 0"),
         F("item_idx", "int", "the item met next, item_idx + 1"),
         F("weight", "float", "weight of the example in the loss"),
     ),

@@ -1,8 +1,8 @@
 """Training tables of the deep model: fixed-length integer arrays that Petastorm reads without decoding.
 
-One example is the first meeting of a user with an item: given what the user is and the other items met, find the item. Users
-and items that a seeded hash holds out are absent from the training part, so that training can stop early on tasks that
-look like a new user and a new item.
+One example is one user with one item: given what the user is and the other items met, find the item. Users and items
+that a seeded hash holds out are absent from the training part, so that training can stop early on tasks that look like
+a new user and a new item.
 """
 
 from __future__ import annotations

@@ -118,9 +118,9 @@ def _cut(block: Batch, size: int) -> tuple[list[Batch], Batch]:
 def _opened(urls: list[str], columns: Sequence[str], seed: int | None, shard: Shard | None) -> Iterator[Reader]:
     """A Petastorm reader of one epoch.
 
-    Its thread and process pools may end an epoch early: they look whether all work is done, then whether all work was
-    handed out, and what is handed out in between is lost. On small files that is one epoch in three. The pool that reads
-    in the caller's thread has no such gap and returns row groups in one order.
+    Its thread pool may end an epoch early: it looks whether all work is done, then whether all work was handed out, and
+    what is handed out in between is lost. On small files that is one epoch in three. The pool that reads in the
+    caller's thread waits for the first row group, and returns them in one order.
     """
     reader = make_batch_reader(
         urls,

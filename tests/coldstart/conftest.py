@@ -33,7 +33,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
 def spec_in(planted: Path) -> Callable[..., TrainingSpec]:
     """spec_in(folder, epochs=3): a small training on the planted shop."""
     return partial(spec_of, planted)
@@ -107,7 +107,8 @@ def _padded(history: list[int]) -> list[int]:
 TYPES = {
     "part": pa.string(), "user_idx": pa.int64(), "attribute_idx": pa.list_(pa.int32()),
     "history_idx": pa.list_(pa.int32()), "item_idx": pa.int32(), "weight": pa.float32(),
-    "feature_idx": pa.list_(pa.int32()), "dense": pa.list_(pa.float32()), "log_q": pa.float32(), "is_held_out": pa.bool_(),
+    "feature_idx": pa.list_(pa.int32()), "dense": pa.list_(pa.float32()), "log_q": pa.float32(),
+    "is_held_out": pa.bool_(),
 }
 
 

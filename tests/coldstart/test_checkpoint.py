@@ -32,7 +32,7 @@ def test_another_spec_starts_anew(tmp_path):
 def test_a_damaged_file_is_refused(tmp_path):
     found = _saved(tmp_path)
     (tmp_path / "epoch-0003.h5").write_bytes(b"damaged")
-    with pytest.raises(TrainingError, match="expected [0-9a-f]{64}; delete"):
+    with pytest.raises(TrainingError, match=r"expected [0-9a-f]{64}; delete"):
         found.restore(3, [tf.Variable([0.0, 0.0])])
 
 

@@ -122,7 +122,7 @@ def test_a_failed_training_tells_its_last_lines(tmp_path):
 
 
 def test_a_training_past_its_time_is_ended(spec_in, tmp_path):
-    with pytest.raises(TrainingError, match="took more than coldstart.timeout_minutes, 0.01"):
+    with pytest.raises(TrainingError, match=r"took more than coldstart\.timeout_minutes, 0\.01"):
         launch.train(spec_in(tmp_path), 1, "single", timeout_minutes=0.01)
 
 
@@ -132,5 +132,5 @@ def test_the_command_follows_the_launcher(monkeypatch):
     assert launch.command(path, 3, "auto")[1:6] == ["-np", "3", "--gloo", "-H", "localhost:3"]
     monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
     assert launch.command(path, 3, "auto")[0] == sys.executable
-    with pytest.raises(PrerequisiteError, match="set coldstart.launcher to single"):
+    with pytest.raises(PrerequisiteError, match=r"set coldstart\.launcher to single"):
         launch.command(path, 2, "horovodrun")

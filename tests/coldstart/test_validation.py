@@ -12,11 +12,13 @@ VALIDATION = {
 
 
 def test_examples_split_into_new_items_and_new_users():
-    new_items, new_users = cold_tasks(VALIDATION, HELD_OUT, KNOWN, limit=10, seed=0)
+    new_items, new_both, new_users = cold_tasks(VALIDATION, HELD_OUT, KNOWN, limit=10, seed=0)
     assert new_items.candidates.tolist() == [2, 4]
     assert new_items.candidate_ids.tolist() == [0, 0]
     assert new_items.target.tolist() == [1, 0]
     assert new_items.history_idx.tolist() == [[3], [0]]
+    assert new_both.target.tolist() == [1, 0]
+    assert not new_both.history_idx.any()
     assert new_users.candidates.tolist() == [1, 3]
     assert new_users.candidate_ids.tolist() == [1, 3]
     assert new_users.target.tolist() == [1]
@@ -26,7 +28,7 @@ def test_examples_split_into_new_items_and_new_users():
 def test_an_item_without_training_examples_is_no_task_of_a_new_user():
     known = np.zeros(5, np.int32)
     known[1] = 1
-    _, new_users = cold_tasks(VALIDATION, HELD_OUT, known, limit=10, seed=0)
+    _, _, new_users = cold_tasks(VALIDATION, HELD_OUT, known, limit=10, seed=0)
     assert len(new_users.target) == 0
 
 
