@@ -1,0 +1,1 @@
+"""Ratios against named baselines; ``make bench`` runs all of them."""
