@@ -107,13 +107,26 @@ def parser(name: str, about: str) -> argparse.ArgumentParser:
     """The arguments that every job takes."""
     arguments = argparse.ArgumentParser(prog=f"recsys {name}", description=about)
     arguments.add_argument("--conf", default="conf/demo.yaml", help="settings file (YAML); conf/ holds examples")
-    arguments.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
-                           help="override one setting, such as --set als.rank=32; may be repeated")
-    arguments.add_argument("--as-of", type=_instant, help="use events before this time (ISO 8601, UTC); "
-                           "default: the latest plausible event time of the source")
+    arguments.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one setting, such as --set als.rank=32; may be repeated",
+    )
+    arguments.add_argument(
+        "--as-of",
+        type=_instant,
+        help="use events before this time (ISO 8601, UTC); default: the latest plausible event time of the source",
+    )
     arguments.add_argument("--run-id", help="name of this run; running it again resumes it")
-    arguments.add_argument("--fold", choices=("full", "backtest"), default="full",
-                           help="work on the full tables, or on those of the backtest's split")
+    arguments.add_argument(
+        "--fold",
+        choices=("full", "backtest"),
+        default="full",
+        help="work on the full tables, or on those of the backtest's split",
+    )
     return arguments
 
 

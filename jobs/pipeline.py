@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from jobs.context import Job, log, with_stage
 from recsys_spark.errors import SettingsError
@@ -56,7 +57,7 @@ def run_steps(job: Job, steps: Sequence[Step]) -> None:
             log.info("%s: finished before, skipped", title)
             continue
         job.describe(title)
-        with_stage(title, lambda module=module, folded=folded: module.run(folded))
+        with_stage(title, partial(module.run, folded))
 
 
 def _same_settings(job: Job) -> None:

@@ -42,7 +42,7 @@ def _release(job: Job) -> Release:
     trained = job.read("training_log").orderBy(desc("epoch")).first()
     return Release(
         run_id=job.run_id,
-        as_of=job.as_of,
+        as_of=job.cutoff,
         state="",
         detail="",
         tables=_versions(job),

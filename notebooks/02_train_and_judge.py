@@ -21,7 +21,7 @@ release = current_release(lake)
 
 # MAGIC %md
 # MAGIC ## The deep model
-# MAGIC One row an epoch; the validation users and items were hidden from training. Every process ends with the same hash.
+# MAGIC One row an epoch; the validation users and items were hidden from training. All processes end with one hash.
 
 # COMMAND ----------
 
@@ -59,4 +59,5 @@ metrics.groupBy("slice", "model").pivot("metric").agg(F.round(F.first("value"), 
 # COMMAND ----------
 
 steps = release.read(lake, "backtest/metrics").where("model = 'recsys'").where("metric = 'recall'")
-steps.where("bucket != 'all'").orderBy("slice", "bucket").select("slice", "bucket", "value", "low", "high", "n_users").show(40)
+by_bucket = steps.where("bucket != 'all'").orderBy("slice", "bucket")
+by_bucket.select("slice", "bucket", "value", "low", "high", "n_users").show(40)

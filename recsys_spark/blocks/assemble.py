@@ -39,12 +39,12 @@ class ItemModel:
     content: ContentMap
 
 
-def item_targets(
-    item_vectors: DataFrame, item_factors: DataFrame, log_odds: DataFrame, layout: Layout
-) -> DataFrame:
+def item_targets(item_vectors: DataFrame, item_factors: DataFrame, log_odds: DataFrame, layout: Layout) -> DataFrame:
     """item_id, feature_idx, target: what events taught about each item that has them (factors, odds, popularity)."""
-    known = item_vectors.where("n_users > 0").join(item_factors, on="item_id", how="left").join(
-        log_odds, on="item_id", how="left"
+    known = (
+        item_vectors.where("n_users > 0")
+        .join(item_factors, on="item_id", how="left")
+        .join(log_odds, on="item_id", how="left")
     )
     complete = known.where(_whole("factors", layout.factors) & _whole("log_odds", layout.demographic))
     return complete.select("item_id", "feature_idx", F.concat(*_target_parts(layout)).alias("target"))
@@ -58,9 +58,7 @@ def target_width(layout: Layout) -> int:
 def user_rows(user_profiles: DataFrame, user_factors: DataFrame, lifts: DataFrame, towers: DataFrame) -> DataFrame:
     """Each user with all that its vector is made of; empty arrays where there is nothing."""
     deep = towers.where("side = 'user'").select(F.col("idx").alias("user_idx"), F.col("vector").alias("deep"))
-    taste = lifts.select(
-        "user_id", F.col("feature_idx").alias("lift_idx"), F.col("feature_value").alias("lift_value")
-    )
+    taste = lifts.select("user_id", F.col("feature_idx").alias("lift_idx"), F.col("feature_value").alias("lift_value"))
     joined = (
         user_profiles.join(user_factors, on="user_id", how="left")
         .join(taste, on="user_id", how="left")

@@ -36,7 +36,11 @@ def habit(interactions: DataFrame, scorer: str, value: Column, per_user: int) ->
     """Each user's own purchases, valued by ``value``; the ``per_user`` best of each user."""
     bought = interactions.where("n_purchases > 0").select("user_id", "item_id", value.alias("value"))
     return _top(bought, "user_id", "item_id", per_user).select(
-        "user_id", "item_id", F.lit(scorer).alias("scorer"), "value", F.lit(None).cast("string").alias("because_item_id")
+        "user_id",
+        "item_id",
+        F.lit(scorer).alias("scorer"),
+        "value",
+        F.lit(None).cast("string").alias("because_item_id"),
     )
 
 
@@ -47,7 +51,9 @@ def similarities(interactions: DataFrame, *, neighbours: int, history: int, shri
     (Bell and Koren 2007). A user counts with the ``history`` strongest items, so the work grows with users, not with
     the square of the longest history.
     """
-    kept = _top(interactions.select("user_id", "item_id", F.col("strength").alias("value")), "user_id", "item_id", history)
+    kept = _top(
+        interactions.select("user_id", "item_id", F.col("strength").alias("value")), "user_id", "item_id", history
+    )
     kept = kept.select("user_id", "item_id")
     totals = kept.groupBy("item_id").agg(F.count("*").alias("n"))
     pairs = (

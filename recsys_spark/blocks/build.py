@@ -47,9 +47,7 @@ def make_layout(inputs: Inputs, settings: BlockSettings, *, rank: int, deep_widt
 
 def make_lifts(inputs: Inputs, settings: BlockSettings) -> DataFrame:
     """Each user's lifts of item attributes; worth persisting, since it is read to fit and to assemble."""
-    return user_lifts(
-        inputs.interactions, inputs.item_vectors, max(inputs.n_item_features, 1), settings.content_prior
-    )
+    return user_lifts(inputs.interactions, inputs.item_vectors, max(inputs.n_item_features, 1), settings.content_prior)
 
 
 def make_targets(inputs: Inputs, settings: BlockSettings, layout: Layout) -> DataFrame:
@@ -72,9 +70,7 @@ def make_blocks(
         settings.ridge_users,
         settings.partials,
     )
-    predicted = fit_map(
-        targets, inputs.n_item_features, target_width(layout), settings.ridge_items, settings.partials
-    )
+    predicted = fit_map(targets, inputs.n_item_features, target_width(layout), settings.ridge_items, settings.partials)
     users = user_rows(inputs.user_profiles, inputs.user_factors, lifts, inputs.tower_vectors)
     items = item_rows(inputs.item_vectors, targets, inputs.tower_vectors)
     return (
@@ -83,9 +79,7 @@ def make_blocks(
     )
 
 
-def _content_map(
-    inputs: Inputs, settings: BlockSettings, layout: Layout, lifts: DataFrame, seed: int
-) -> ContentMap:
+def _content_map(inputs: Inputs, settings: BlockSettings, layout: Layout, lifts: DataFrame, seed: int) -> ContentMap:
     n_features = max(inputs.n_item_features, 1)
     if not layout.content:
         return ContentMap.empty(n_features)

@@ -46,7 +46,9 @@ def user_lifts(interactions: DataFrame, item_vectors: DataFrame, n_features: int
     )
     histories = weighed.groupBy("user_id").agg(
         F.flatten(F.collect_list("feature_idx")).alias("feature_idx"),
-        F.flatten(F.collect_list(F.array_repeat(F.col("weight").cast("float"), F.size("feature_idx")))).alias("weights"),
+        F.flatten(F.collect_list(F.array_repeat(F.col("weight").cast("float"), F.size("feature_idx")))).alias(
+            "weights"
+        ),
     )
     return histories.mapInArrow(partial(_lifts, base=base, prior=prior), LIFT_SCHEMA)
 
@@ -60,7 +62,7 @@ def base_shares(item_vectors: DataFrame, n_features: int) -> np.ndarray:
         .agg(F.sum("n_users").alias("n"))
         .collect()
     )
-    everyone = item_vectors.agg(F.sum("n_users")).first()[0] or 1
+    everyone = item_vectors.agg(F.sum("n_users")).collect()[0][0] or 1
     base = np.zeros(n_features)
     for row in sums:
         base[row["idx"]] = row["n"] / everyone
@@ -68,18 +70,28 @@ def base_shares(item_vectors: DataFrame, n_features: int) -> np.ndarray:
 
 
 def fit_content(
-    lifts: DataFrame, item_vectors: DataFrame, n_features: int, *, width: int, sample_users: int, partials: int, seed: int
+    lifts: DataFrame,
+    item_vectors: DataFrame,
+    n_features: int,
+    *,
+    width: int,
+    sample_users: int,
+    partials: int,
+    seed: int,
 ) -> ContentMap:
     """The projections, from a seeded sample of at most about ``sample_users`` users. Runs Spark jobs."""
     n_users = max(lifts.count(), 1)
-    chosen = F.pmod(F.xxhash64("user_id", F.lit(seed)), F.lit(1_000_000)) < int(1_000_000 * min(1.0, sample_users / n_users))
+    place = F.pmod(F.xxhash64("user_id", F.lit(seed)), F.lit(1_000_000))
+    chosen = place < int(1_000_000 * min(1.0, sample_users / n_users))
     of_lifts = normal_equations(lifts.where(chosen), n_features, 0, partials).xx
     of_items = normal_equations(item_vectors, n_features, 0, partials).xx
     directions = score_subspace(of_lifts, of_items, width, seed)
     return ContentMap(lifts=(of_items @ directions).astype(np.float32), items=directions.astype(np.float32))
 
 
-def score_subspace(of_lifts: np.ndarray, of_items: np.ndarray, width: int, seed: int, iterations: int = 4) -> np.ndarray:
+def score_subspace(
+    of_lifts: np.ndarray, of_items: np.ndarray, width: int, seed: int, iterations: int = 4
+) -> np.ndarray:
     """Directions Y [features, width] such that L (B'B) Y (B Y)' is close to the best rank-``width`` copy of L B'.
 
     ``of_lifts`` is L'L and ``of_items`` is B'B, both [features, features]. B Y has orthonormal columns; columns are

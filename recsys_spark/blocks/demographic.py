@@ -45,7 +45,7 @@ def log_odds(counts: DataFrame, n_features: int, prior: float) -> DataFrame:
     totals = np.zeros(n_features)
     for row in per_feature:
         totals[row["feature_idx"]] = row["n"]
-    everyone = counts.agg(F.sum("n_users")).first()[0] or 1
+    everyone = counts.agg(F.sum("n_users")).collect()[0][0] or 1
     compute = partial(_log_odds, totals=totals, everyone=float(everyone), prior=prior)
     return counts.mapInArrow(compute, "item_id string, log_odds array<float>")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recsys_spark.contracts.model import Contract
-from recsys_spark.contracts.model import Field as F
+from recsys_spark.contracts.model import Field as F  # noqa: N817 - one letter keeps a column on one line
 
 USER_ID = F("user_id", "string", "external id of the user")
 ITEM_ID = F("item_id", "string", "external id of the item")
@@ -102,6 +102,7 @@ INTERACTIONS = Contract(
         F("last_ts", "timestamp", "last event of the pair", unit="UTC"),
     ),
 )
+
 
 def _features(side: str, made_by: str) -> Contract:
     return Contract(

@@ -20,7 +20,7 @@ def findings(recommendations: DataFrame, gaps: DataFrame) -> list[str]:
         F.count_if(F.isnan("score") | F.col("score").isNull()).alias("broken"),
         (F.count("*") - F.count_distinct("shelf", "user_id", "rank")).alias("same_place"),
         (F.count("*") - F.count_distinct("shelf", "user_id", "item_id")).alias("same_item"),
-    ).first()
+    ).collect()[0]
     lines = []
     if not checked["n"]:
         lines.append("recommendations: no rows")

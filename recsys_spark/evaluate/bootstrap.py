@@ -43,7 +43,10 @@ def with_intervals(scores: DataFrame, metrics: Sequence[str], replicates: int, s
         model, slice, bucket, metric, value, low, high (2.5 and 97.5 %), n_users.
     """
     keyed = scores.select(
-        "model", "slice", "bucket", F.xxhash64(F.lit(seed), "user_id").alias("hash"),
+        "model",
+        "slice",
+        "bucket",
+        F.xxhash64(F.lit(seed), "user_id").alias("hash"),
         *[F.col(m).cast("double").alias(m) for m in metrics],
     )
     partials = keyed.mapInArrow(partial(_partial_sums, metrics=tuple(metrics), replicates=replicates), PARTIAL_SCHEMA)

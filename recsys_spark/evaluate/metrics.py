@@ -57,9 +57,7 @@ def measure(
     scores = user_scores(judged, wanted, popularity, k, n_users).join(buckets, "user_id", how="inner")
     measured = with_intervals(scores, USER_METRICS, bootstrap, seed)
     both = measured.unionByName(_coverage(judged, wanted, n_candidates))
-    return both.select(
-        "model", "slice", "bucket", "metric", F.lit(k).alias("k"), "value", "low", "high", "n_users"
-    )
+    return both.select("model", "slice", "bucket", "metric", F.lit(k).alias("k"), "value", "low", "high", "n_users")
 
 
 def interaction_buckets(truth: DataFrame, interactions: DataFrame) -> DataFrame:

@@ -46,8 +46,11 @@ def render(
     users = {r["slice"]: r["n_users"] for r in metrics if r["bucket"] == "all"}
     slices = [s for s in SLICES if s in users]
     page = Environment(
-        loader=PackageLoader("recsys_spark.evaluate"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=PackageLoader("recsys_spark.evaluate"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     ).get_template("report.html")
     return page.render(
         meta=meta,
@@ -131,9 +134,7 @@ def _by_interactions(found: Found, slice_: str) -> LineChart | None:
 def _ablation(found: Found, slices: Sequence[str]) -> list[dict[str, Any]]:
     """Change of ndcg when one scorer is left out and the other weights stay, for each slice."""
     left_out = sorted({model for model, *_ in found if model.startswith(WITHOUT)})
-    return [
-        {"scorer": m.removeprefix(WITHOUT), "changes": [_change(found, m, s) for s in slices]} for m in left_out
-    ]
+    return [{"scorer": m.removeprefix(WITHOUT), "changes": [_change(found, m, s) for s in slices]} for m in left_out]
 
 
 def _change(found: Found, model: str, slice_: str) -> float | None:

@@ -114,9 +114,13 @@ def _time_span(events: DataFrame, holdout_share: float) -> dict:
 
 def _spanning_share(events: DataFrame, cut: datetime) -> float:
     """Share of the users with at least two items whose events lie on both sides of the cut."""
-    per_user = events.where(F.col("item_id").isNotNull()).groupBy("user_id").agg(
-        (F.min("item_id") != F.max("item_id")).alias("several"),
-        ((F.min("ts") < F.lit(cut)) & (F.max("ts") >= F.lit(cut))).alias("spans"),
+    per_user = (
+        events.where(F.col("item_id").isNotNull())
+        .groupBy("user_id")
+        .agg(
+            (F.min("item_id") != F.max("item_id")).alias("several"),
+            ((F.min("ts") < F.lit(cut)) & (F.max("ts") >= F.lit(cut))).alias("spans"),
+        )
     )
     row = per_user.where("several").agg(F.avg(F.col("spans").cast("double")).alias("share")).first()
     return float(row["share"] or 0.0) if row else 0.0
@@ -190,8 +194,10 @@ def _last_days(marked: DataFrame, known: Column) -> DataFrame:
 
 def _last_items(marked: DataFrame, known: Column) -> DataFrame:
     """For each user the last day with truth, and the item met last for the first time if there are several items."""
-    first_met = marked.where(F.col("counts")).groupBy("user_id", "item_id").agg(
-        F.min("ts").alias("met"), F.max("ts").alias("last"), F.first(known).alias("known")
+    first_met = (
+        marked.where(F.col("counts"))
+        .groupBy("user_id", "item_id")
+        .agg(F.min("ts").alias("met"), F.max("ts").alias("last"), F.first(known).alias("known"))
     )
     met = F.struct("met", "item_id")
     ends = first_met.groupBy("user_id").agg(

@@ -21,7 +21,7 @@ def matrix(column: pa.Array | pa.ChunkedArray, dtype: type = np.float32) -> np.n
     lengths = np.diff(column.offsets.to_numpy())
     if column.null_count or lengths.min() != lengths.max():
         raise ValueError(
-            f"expected lists of one length, found lengths {lengths.min()} to {lengths.max()} and {column.null_count} nulls"
+            f"expected lists of one length, found lengths {lengths.min()} to {lengths.max()}, {column.null_count} nulls"
         )
     values = column.flatten().to_numpy(zero_copy_only=False)
     return np.ascontiguousarray(values.reshape(len(column), -1), dtype=dtype)
@@ -63,6 +63,8 @@ def padded(column: pa.Array | pa.ChunkedArray, width: int) -> tuple[np.ndarray, 
         lengths = np.diff(column.offsets.to_numpy())
         present = lengths > 0
         if not np.isin(lengths, (0, width)).all():
-            raise ValueError(f"expected lists of length 0 or {width}, found lengths {sorted(set(lengths.tolist()))[:5]}")
+            raise ValueError(
+                f"expected lists of length 0 or {width}, found lengths {sorted(set(lengths.tolist()))[:5]}"
+            )
         out[present] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
     return out, present

@@ -151,11 +151,13 @@ def _refuse_nulls(contract: Contract, frame: DataFrame) -> DataFrame:
         if field.nullable:
             return F.col(name)
         refused = F.raise_error(F.lit(f"{_NULL_MARK}{contract.name}.{name}")).cast(field.type)
-        return F.when(F.col(name).isNull(), refused).otherwise(F.col(name)).alias(name, metadata={"comment": field.comment})
+        return (
+            F.when(F.col(name).isNull(), refused)
+            .otherwise(F.col(name))
+            .alias(name, metadata={"comment": field.comment})
+        )
 
     return frame.select(*[required(name) for name in contract.columns])
-
-
 
 
 def _first_line(error: Exception) -> str:

@@ -42,8 +42,10 @@ def platform_shares(events: DataFrame) -> DataFrame:
         .groupBy("user_id", F.col("platform").alias("name"))
         .agg(F.count("*").cast("double").alias("weight"))
     )
-    return counted.groupBy("user_id").agg(_top(F.lit(True), TOP_SHARES).alias("top")).select(
-        "user_id", _shares("top").alias("platform_shares")
+    return (
+        counted.groupBy("user_id")
+        .agg(_top(F.lit(True), TOP_SHARES).alias("top"))
+        .select("user_id", _shares("top").alias("platform_shares"))
     )
 
 
@@ -69,9 +71,7 @@ def _catalogue_shares(met: DataFrame) -> DataFrame:
     tops = weights.groupBy("user_id").agg(
         *[_top(F.col("kind") == kind, TOP_SHARES).alias(kind) for kind in ("category", "brand")]
     )
-    return tops.select(
-        "user_id", _shares("category").alias("category_shares"), _shares("brand").alias("brand_shares")
-    )
+    return tops.select("user_id", _shares("category").alias("category_shares"), _shares("brand").alias("brand_shares"))
 
 
 def _prices(met: DataFrame) -> DataFrame:
@@ -103,8 +103,10 @@ def query_terms(events: DataFrame, as_of: datetime, half_life_days: float) -> Da
         .groupBy("user_id", "name")
         .agg(significant(F.sum("part"), 9).alias("weight"))
     )
-    return weights.groupBy("user_id").agg(_top(F.lit(True), TOP_TERMS).alias("top")).select(
-        "user_id", F.map_from_arrays("top.name", F.transform("top.rank", lambda r: -r)).alias("query_terms")
+    return (
+        weights.groupBy("user_id")
+        .agg(_top(F.lit(True), TOP_TERMS).alias("top"))
+        .select("user_id", F.map_from_arrays("top.name", F.transform("top.rank", lambda r: -r)).alias("query_terms"))
     )
 
 

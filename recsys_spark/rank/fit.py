@@ -119,7 +119,7 @@ def listwise(examples: Examples) -> np.ndarray:
         # A candidate that stands for n items counts n times in the softmax's sum.
         total = logsumexp(mixed + examples.log_weight, axis=1, keepdims=True)
         expected = np.exp(mixed + examples.log_weight - total)
-        value = (total[:, 0] - np.where(target > 0, target * mixed, 0.0).sum(axis=1)).mean()
+        value = (total[:, 0] - (target * np.where(target > 0, mixed, 0.0)).sum(axis=1)).mean()
         slope = flat.T @ (expected - target).astype(np.float32).ravel() / len(examples)
         return value + L2 * weights @ weights, slope.astype(np.float64) + 2 * L2 * weights
 

@@ -3,7 +3,7 @@ import pytest
 from recsys_spark.blocks.boosts import boosts, neighbour_boosts, similarities
 
 
-@pytest.fixture()
+@pytest.fixture
 def met(rows):
     baskets = {"u1": "ab", "u2": "ab", "u3": "abc", "u4": "c"}
     return rows(
@@ -17,7 +17,10 @@ def met(rows):
 
 
 def test_similarity_is_the_shrunk_cosine_of_items_met_by_more_than_one_user(met):
-    found = {(r.item_id, r.other_id): r.similarity for r in similarities(met, neighbours=5, history=10, shrinkage=2.0).collect()}
+    found = {
+        (r.item_id, r.other_id): r.similarity
+        for r in similarities(met, neighbours=5, history=10, shrinkage=2.0).collect()
+    }
     # a and b: three users met both, each has three users: cosine 1, shrunk by 3 / (3 + 2).
     assert found == {("a", "b"): pytest.approx(3 / 5), ("b", "a"): pytest.approx(3 / 5)}
 

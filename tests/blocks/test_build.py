@@ -9,7 +9,7 @@ from recsys_spark.config.settings import BlockSettings
 SETTINGS = BlockSettings(content_width=8, ridge_items=0.01, ridge_users=0.01, partials=1)
 
 
-@pytest.fixture()
+@pytest.fixture
 def inputs(spark, rows):
     """Two kinds of users and items: dry users buy creams, oily users gels; one new user and one new item of each."""
     users = {"dry1": 0, "dry2": 0, "oily1": 1, "oily2": 1, "new_dry": 0, "bare": None}
@@ -19,7 +19,11 @@ def inputs(spark, rows):
     kinds = {0: [1.0, 0.0], 1: [0.0, 1.0]}
 
     def encoded(kind):
-        return {"feature_idx": [], "feature_value": []} if kind is None else {"feature_idx": [kind], "feature_value": [1.0]}
+        return (
+            {"feature_idx": [], "feature_value": []}
+            if kind is None
+            else {"feature_idx": [kind], "feature_value": [1.0]}
+        )
 
     known_users, known_items = {u for u, _ in met}, {i for _, i in met}
     return Inputs(
@@ -30,16 +34,27 @@ def inputs(spark, rows):
         user_profiles=rows(
             "user_profiles",
             *[
-                {"user_id": u, "user_idx": n, "state": "warm" if u in known_users else "cold",
-                 "n_events": 2 * (u in known_users), **encoded(k)}
+                {
+                    "user_id": u,
+                    "user_idx": n,
+                    "state": "warm" if u in known_users else "cold",
+                    "n_events": 2 * (u in known_users),
+                    **encoded(k),
+                }
                 for n, (u, k) in enumerate(users.items())
             ],
         ),
         item_vectors=rows(
             "item_vectors",
             *[
-                {"item_id": i, "item_idx": n, "n_users": bought[i], "n_events": bought[i],
-                 "popularity": float(bought[i]), **encoded(k)}
+                {
+                    "item_id": i,
+                    "item_idx": n,
+                    "n_users": bought[i],
+                    "n_events": bought[i],
+                    "popularity": float(bought[i]),
+                    **encoded(k),
+                }
                 for n, (i, k) in enumerate(items.items())
             ],
         ),
@@ -51,7 +66,7 @@ def inputs(spark, rows):
     )
 
 
-@pytest.fixture()
+@pytest.fixture
 def scores(inputs):
     layout = make_layout(inputs, SETTINGS, rank=2, deep_width=2)
     lifts, targets = make_lifts(inputs, SETTINGS), make_targets(inputs, SETTINGS, layout)

@@ -27,7 +27,7 @@ def test_scores_of_low_rank_leave_the_other_columns_zero():
     assert np.isfinite(directions).all()
 
 
-@pytest.fixture()
+@pytest.fixture
 def shop(rows):
     items = rows(
         "item_vectors",

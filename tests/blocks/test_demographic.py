@@ -4,11 +4,14 @@ import pytest
 from recsys_spark.blocks.demographic import attribute_counts, log_odds
 
 
-@pytest.fixture()
+@pytest.fixture
 def counts(rows):
     met = rows(
         "interactions",
-        *[{"user_id": u, "item_id": i} for u, i in (("dry1", "cream"), ("dry2", "cream"), ("oily", "gel"), ("bare", "gel"))],
+        *[
+            {"user_id": u, "item_id": i}
+            for u, i in (("dry1", "cream"), ("dry2", "cream"), ("oily", "gel"), ("bare", "gel"))
+        ],
     )
     users = rows(
         "user_profiles",

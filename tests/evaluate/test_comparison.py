@@ -12,8 +12,16 @@ from recsys_spark.evaluate.summary import summary
 
 
 def weight(scorer, value):
-    return {"route": "warm", "item_group": "new", "scorer": scorer, "scale": 2.0, "weight": value,
-            "slope": 3.0, "intercept": -1.0, "n_users": 9}
+    return {
+        "route": "warm",
+        "item_group": "new",
+        "scorer": scorer,
+        "scale": 2.0,
+        "weight": value,
+        "slope": 3.0,
+        "intercept": -1.0,
+        "n_users": 9,
+    }
 
 
 def test_contenders_are_recsys_each_scorer_alone_and_each_used_one_left_out():
@@ -32,27 +40,46 @@ def test_a_single_scorer_is_not_left_out():
 
 @pytest.fixture
 def truth(rows):
-    return rows("truth", *[
-        {"slice": s, "user_id": u, "item_id": "x", "half": "report"}
-        for s, u in (("warm", "u"), ("cold_item", "u"), ("cold_user", "v"), ("cold_both", "v"), ("warm", "unserved"))
-    ])
+    return rows(
+        "truth",
+        *[
+            {"slice": s, "user_id": u, "item_id": "x", "half": "report"}
+            for s, u in (
+                ("warm", "u"),
+                ("cold_item", "u"),
+                ("cold_user", "v"),
+                ("cold_both", "v"),
+                ("warm", "unserved"),
+            )
+        ],
+    )
 
 
 def test_each_slice_judges_the_lists_of_its_shelf(spark, truth):
     top = spark.createDataFrame(
-        [("recsys", "established", "u", 1, "a"), ("recsys", "new", "u", 1, "n"), ("recsys", "established", "w", 1, "a"),
-         ("recsys", "new", "v", 1, "n"), ("popularity", "new", "v", 1, "m")],
+        [
+            ("recsys", "established", "u", 1, "a"),
+            ("recsys", "new", "u", 1, "n"),
+            ("recsys", "established", "w", 1, "a"),
+            ("recsys", "new", "v", 1, "n"),
+            ("popularity", "new", "v", 1, "m"),
+        ],
         "variant string, shelf string, user_id string, rank int, item_id string",
     )
     lists = judged_lists(top, truth)
     assert sorted((r.model, r.slice, r.user_id, r.item_id) for r in lists.collect()) == [
-        ("popularity", "cold_both", "v", "m"), ("recsys", "cold_both", "v", "n"), ("recsys", "cold_item", "u", "n"),
+        ("popularity", "cold_both", "v", "m"),
+        ("recsys", "cold_both", "v", "n"),
+        ("recsys", "cold_item", "u", "n"),
         ("recsys", "warm", "u", "a"),
     ]
     sizes = {"warm": 1, "cold_user": 1, "cold_item": 2, "cold_both": 2}
     covered = list_coverage(lists, truth, 10, sizes).collect()
     assert {r.slice: (r.users, r.expected, r.short_users) for r in covered} == {
-        "warm": (2, 1, 1), "cold_user": (1, 1, 1), "cold_item": (1, 2, 1), "cold_both": (1, 2, 1),
+        "warm": (2, 1, 1),
+        "cold_user": (1, 1, 1),
+        "cold_item": (1, 2, 1),
+        "cold_both": (1, 2, 1),
     }
 
 
@@ -66,8 +93,10 @@ def test_candidates_are_items_that_somebody_met(rows):
 
 
 def test_the_summary_marks_the_best_of_each_row():
-    rows = [{"model": m, "slice": "warm", "bucket": "all", "metric": "recall", "k": 10, "value": v, "n_users": 1234}
-            for m, v in (("recsys", 0.25), ("own habit", 0.5), ("only deep", 0.75))]
+    rows = [
+        {"model": m, "slice": "warm", "bucket": "all", "metric": "recall", "k": 10, "value": v, "n_users": 1234}
+        for m, v in (("recsys", 0.25), ("own habit", 0.5), ("only deep", 0.75))
+    ]
     table = summary(rows)
     assert [c.header for c in table.columns] == ["slice", "users", "metric", "recsys", "own habit"]
     assert [next(c.cells) for c in table.columns] == ["warm", "1,234", "recall@10", "0.2500", "[bold]0.5000[/]"]

@@ -24,7 +24,11 @@ def measured(spark, lists, truth, k=3, popularity=(("a", 4), ("b", 1)), bucket_o
         spark.createDataFrame(list(truth), TRUTH),
         spark.createDataFrame(list(popularity), POPULARITY),
         spark.createDataFrame(list(buckets.items()), "user_id string, bucket string"),
-        k, {s: 5 for s, _, _ in truth}, n_users, bootstrap, seed,
+        k,
+        {s: 5 for s, _, _ in truth},
+        n_users,
+        bootstrap,
+        seed,
     )
     rows = conform(table("metrics"), found).collect()
     assert len(rows) == len({(r.model, r.slice, r.bucket, r.metric) for r in rows})
@@ -34,25 +38,47 @@ def measured(spark, lists, truth, k=3, popularity=(("a", 4), ("b", 1)), bucket_o
 @pytest.fixture(scope="module")
 def by_hand(spark):
     """Small cases in one run, one a slice."""
-    lists = [("m", "plain", "u", ["a", "x", "b", "c"]),
-             ("m", "long", "u", ["a", "b", "x"]),
-             ("m", "unserved", "u", ["a"]),
-             ("m", "outside", "u", ["a"]), ("m", "outside", "stranger", ["b"]), ("m", "no_truth", "u", ["c"]),
-             ("m", "buckets", "one", ["a"]), ("m", "buckets", "three", ["x"]), ("m", "buckets", "five", ["x"])]
-    truth = [("plain", "u", "a"), ("plain", "u", "b"),
-             *[("long", "u", item) for item in "abcde"],
-             ("unserved", "u", "a"), ("unserved", "v", "a"), ("nobody_served", "w", "a"),
-             ("outside", "u", "a"), ("outside", "u", "a"),
-             ("buckets", "one", "a"), ("buckets", "three", "a"), ("buckets", "five", "a")]
+    lists = [
+        ("m", "plain", "u", ["a", "x", "b", "c"]),
+        ("m", "long", "u", ["a", "b", "x"]),
+        ("m", "unserved", "u", ["a"]),
+        ("m", "outside", "u", ["a"]),
+        ("m", "outside", "stranger", ["b"]),
+        ("m", "no_truth", "u", ["c"]),
+        ("m", "buckets", "one", ["a"]),
+        ("m", "buckets", "three", ["x"]),
+        ("m", "buckets", "five", ["x"]),
+    ]
+    truth = [
+        ("plain", "u", "a"),
+        ("plain", "u", "b"),
+        *[("long", "u", item) for item in "abcde"],
+        ("unserved", "u", "a"),
+        ("unserved", "v", "a"),
+        ("nobody_served", "w", "a"),
+        ("outside", "u", "a"),
+        ("outside", "u", "a"),
+        ("buckets", "one", "a"),
+        ("buckets", "three", "a"),
+        ("buckets", "five", "a"),
+    ]
     return measured(spark, lists, truth, bucket_of=[("one", "1"), ("three", "3-5"), ("five", "3-5")])
 
 
 def test_one_list_by_hand(by_hand):
     value = {metric: row.value for (_, s, bucket, metric), row in by_hand.items() if (s, bucket) == ("plain", "all")}
-    assert value == pytest.approx({
-        "recall": 2 / 2, "precision": 2 / 3, "f1": 4 / 5, "ndcg": (1 + 1 / 2) / (1 + 1 / log2(3)), "hit_rate": 1,
-        "novelty": (log2(8 / 4) + log2(8 / 1) + log2(8 / 1)) / 3, "served": 1, "coverage": 3 / 5,
-    })
+    assert value == pytest.approx(
+        {
+            "recall": 2 / 2,
+            "precision": 2 / 3,
+            "f1": 4 / 5,
+            "ndcg": (1 + 1 / 2) / (1 + 1 / log2(3)),
+            "hit_rate": 1,
+            "novelty": (log2(8 / 4) + log2(8 / 1) + log2(8 / 1)) / 3,
+            "served": 1,
+            "coverage": 3 / 5,
+        }
+    )
     assert by_hand["m", "plain", "all", "recall"].k == 3
 
 
@@ -101,9 +127,14 @@ def test_without_replicates_the_bounds_are_the_value(spark):
 def test_interaction_buckets_of_everyone_in_the_truth(spark, rows):
     met = {"none": 0, "one": 1, "two": 2, "three": 3, "five": 5, "six": 6, "many": 11}
     first = at("2024-01-01")
-    interactions = rows("interactions", *[
-        {"user_id": u, "item_id": str(i), "first_ts": first, "last_ts": first} for u, n in met.items() for i in range(n)
-    ])
+    interactions = rows(
+        "interactions",
+        *[
+            {"user_id": u, "item_id": str(i), "first_ts": first, "last_ts": first}
+            for u, n in met.items()
+            for i in range(n)
+        ],
+    )
     found = interaction_buckets(spark.createDataFrame([("warm", u, "a") for u in met], TRUTH), interactions)
     expected = {"none": "0", "one": "1", "two": "2", "three": "3-5", "five": "3-5", "six": "6-10", "many": ">10"}
     assert {r.user_id: r.bucket for r in found.collect()} == expected

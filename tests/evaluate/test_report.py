@@ -31,8 +31,17 @@ class Page(HTMLParser):
 
 
 def metric(model, value, slice_="warm", name="recall", bucket="all", spread=0.01):
-    return {"model": model, "slice": slice_, "bucket": bucket, "metric": name, "k": 10, "value": value,
-            "low": value - spread, "high": value + spread, "n_users": 1234}
+    return {
+        "model": model,
+        "slice": slice_,
+        "bucket": bucket,
+        "metric": name,
+        "k": 10,
+        "value": value,
+        "low": value - spread,
+        "high": value + spread,
+        "n_users": 1234,
+    }
 
 
 def page(metrics=(), training_log=(), data_quality=(), route_weights=(), coverage=(), meta=None):
@@ -75,10 +84,14 @@ def test_every_section_shows_its_numbers():
         [metric("recsys", v, bucket=b) for b, v in (("all", 0.5), ("1", 0.25), (">10", 0.75))]
         + [metric("recsys", 0.5, name="ndcg"), metric("without deep", 0.4375, name="ndcg")],
         training_log=[{"epoch": e, "loss": 1.0 / e, "validation_recall": 0.1 * e} for e in (1, 2)],
-        data_quality=[{"source_table": "events", "measure": m, "row_count": n}
-                      for m, n in (("input", 10), ("clean", 7), ("quarantined", 2), ("reason:price_nan", 2))],
-        route_weights=[{"route": "cold", "item_group": "new", "scorer": s, "weight": w, "n_users": 321}
-                       for s, w in (("content", 3.0), ("deep", 1.0))],
+        data_quality=[
+            {"source_table": "events", "measure": m, "row_count": n}
+            for m, n in (("input", 10), ("clean", 7), ("quarantined", 2), ("reason:price_nan", 2))
+        ],
+        route_weights=[
+            {"route": "cold", "item_group": "new", "scorer": s, "weight": w, "n_users": 321}
+            for s, w in (("content", 3.0), ("deep", 1.0))
+        ],
         coverage=[{"slice": "warm", "users": 4321, "expected": 10, "short_users": 77}],
     ).text
     for expected in ("-0.0625", "75", "321", "Training loss", "reason:price_nan", "4,321", "77", "By number of inter"):

@@ -18,11 +18,19 @@ def bought(rows):
     """Events from (user, item, day) or (user, item, day, type); item None is a search."""
 
     def build(*given):
-        return rows("events", *[
-            {"event_id": str(n), "user_id": g[0], "item_id": g[1], "ts": at(g[2]),
-             "event_type": g[3] if len(g) > 3 else "purchase"}
-            for n, g in enumerate(given)
-        ])
+        return rows(
+            "events",
+            *[
+                {
+                    "event_id": str(n),
+                    "user_id": g[0],
+                    "item_id": g[1],
+                    "ts": at(g[2]),
+                    "event_type": g[3] if len(g) > 3 else "purchase",
+                }
+                for n, g in enumerate(given)
+            ],
+        )
 
     return build
 
@@ -41,8 +49,14 @@ def truth_of(frame):
 
 
 def test_time_holds_out_from_the_cut_on(bought, users):
-    events = bought(("u1", "a", "2024-01-01"), ("u1", "b", "2024-02-01"), ("u2", "b", "2024-01-05"),
-                    ("u2", "a", "2024-03-01"), ("u2", "a", "2024-03-09"), ("u2", "b", "2024-03-02", "view"))
+    events = bought(
+        ("u1", "a", "2024-01-01"),
+        ("u1", "b", "2024-02-01"),
+        ("u2", "b", "2024-01-05"),
+        ("u2", "a", "2024-03-01"),
+        ("u2", "a", "2024-03-09"),
+        ("u2", "b", "2024-03-02", "view"),
+    )
     train, truth = split(events, users, TIME, KEEP_ALL, discovery_only=False)
     assert pairs(train) == [("u1", "a"), ("u1", "b"), ("u2", "b")]
     assert [(*r[:3], r.in_window) for r in truth.collect()] == [("warm", "u2", "a", True)]
@@ -55,24 +69,39 @@ def test_time_leaves_out_users_and_items_without_training_events(bought, users):
 
 
 def test_discovery_leaves_out_what_was_bought_in_training(bought, users):
-    events = bought(("u1", "a", "2024-01-01"), ("u1", "a", "2024-03-02"), ("u1", "b", "2024-01-02", "view"),
-                    ("u1", "b", "2024-03-02"))
+    events = bought(
+        ("u1", "a", "2024-01-01"),
+        ("u1", "a", "2024-03-02"),
+        ("u1", "b", "2024-01-02", "view"),
+        ("u1", "b", "2024-03-02"),
+    )
     _, truth = split(events, users, TIME, KEEP_ALL, discovery_only=True)
     assert truth_of(truth) == [("warm", "u1", "b")]
 
 
 def test_last_holds_out_each_users_last_day_if_there_is_an_earlier_one(bought, users):
-    events = bought(("u1", "a", "2024-01-01T09:00"), ("u1", "b", "2024-01-02T01:00"), ("u1", "a", "2024-01-02T23:00"),
-                    ("u1", None, "2024-01-02T08:00", "search"), ("u2", "b", "2024-01-01T01:00"),
-                    ("u2", "a", "2024-01-01T02:00"))
+    events = bought(
+        ("u1", "a", "2024-01-01T09:00"),
+        ("u1", "b", "2024-01-02T01:00"),
+        ("u1", "a", "2024-01-02T23:00"),
+        ("u1", None, "2024-01-02T08:00", "search"),
+        ("u2", "b", "2024-01-01T01:00"),
+        ("u2", "a", "2024-01-01T02:00"),
+    )
     train, truth = split(events, users, LAST, KEEP_ALL, discovery_only=False)
     assert pairs(train) == [("u1", "a"), ("u2", "a"), ("u2", "b")]
     assert truth_of(truth) == [("warm", "u1", "a"), ("warm", "u1", "b")]
 
 
 def test_last_in_discovery_removes_every_event_of_the_last_new_item(bought, users):
-    events = bought(("u1", "a", "2024-01-01"), ("u1", "b", "2024-01-02"), ("u1", "c", "2024-01-02"),
-                    ("u1", "c", "2024-01-09"), ("u1", "a", "2024-01-05"), ("u2", "c", "2024-01-01"))
+    events = bought(
+        ("u1", "a", "2024-01-01"),
+        ("u1", "b", "2024-01-02"),
+        ("u1", "c", "2024-01-02"),
+        ("u1", "c", "2024-01-09"),
+        ("u1", "a", "2024-01-05"),
+        ("u2", "c", "2024-01-01"),
+    )
     train, truth = split(events, users, LAST, KEEP_ALL, discovery_only=True)
     assert pairs(train) == [("u1", "a"), ("u1", "a"), ("u1", "b"), ("u2", "c")]
     assert truth_of(truth) == [("warm", "u1", "c")]
@@ -80,8 +109,10 @@ def test_last_in_discovery_removes_every_event_of_the_last_new_item(bought, user
 
 def crowd(bought, days=("2024-01-01", "2024-01-02", "2024-04-01")):
     """40 users, 20 items, everyone with several items on several days, and a search."""
-    return bought(*[(f"u{u:02}", f"i{(u * 3 + d * 7) % 20:02}", day) for u in range(40) for d, day in enumerate(days)],
-                  *[(f"u{u:02}", None, days[0], "search") for u in range(40)])
+    return bought(
+        *[(f"u{u:02}", f"i{(u * 3 + d * 7) % 20:02}", day) for u in range(40) for d, day in enumerate(days)],
+        *[(f"u{u:02}", None, days[0], "search") for u in range(40)],
+    )
 
 
 @pytest.mark.parametrize(("plan", "discovery_only"), [(TIME, False), (LAST, True)])
@@ -137,9 +168,13 @@ def test_plan_holds_out_the_last_day_where_few_users_span_the_cut(bought, users)
 
 
 def test_without_purchases_every_event_with_an_item_is_truth(bought, users):
-    events = bought(("u1", "a", "2024-01-01", "view"), ("u1", "b", "2024-01-01", "view"),
-                    ("u2", "b", "2024-01-01", "view"), ("u2", "a", "2024-03-02", "view"),
-                    ("u2", None, "2024-03-02", "search"))
+    events = bought(
+        ("u1", "a", "2024-01-01", "view"),
+        ("u1", "b", "2024-01-01", "view"),
+        ("u2", "b", "2024-01-01", "view"),
+        ("u2", "a", "2024-03-02", "view"),
+        ("u2", None, "2024-03-02", "search"),
+    )
     _, truth = split(events, users, replace(TIME, purchases_only=False), KEEP_ALL, discovery_only=False)
     assert truth_of(truth) == [("warm", "u2", "a")]
 

@@ -10,9 +10,9 @@ from tests.conftest import at
 
 ITEMS = [f"i{n}" for n in range(8)]
 USERS = [f"u{n:02}" for n in range(30)]
-SETTINGS = Settings.model_validate({
-    "backtest": {"k": 2, "bootstrap": 5, "cold_user_share": 0.3, "cold_item_share": 0.3, "holdout": "last"}
-})
+SETTINGS = Settings.model_validate(
+    {"backtest": {"k": 2, "bootstrap": 5, "cold_user_share": 0.3, "cold_item_share": 0.3, "holdout": "last"}}
+)
 SCORERS = {"popularity": (0, 1), "content": (1, 2)}
 
 
@@ -21,10 +21,16 @@ def job(spark, rows, tmp_path):
     made = Job(SETTINGS, spark, Lake(spark, str(tmp_path)), "r1", at("2024-02-01"))
     days = ("2024-01-01", "2024-01-03", "2024-01-05")
     bought = [(u, ITEMS[(n + step) % 8], day) for n, u in enumerate(USERS) for step, day in enumerate(days)]
-    made.write("events", rows("events", *[
-        {"event_id": str(n), "user_id": u, "item_id": i, "event_type": "purchase", "ts": at(day)}
-        for n, (u, i, day) in enumerate(bought)
-    ]))
+    made.write(
+        "events",
+        rows(
+            "events",
+            *[
+                {"event_id": str(n), "user_id": u, "item_id": i, "event_type": "purchase", "ts": at(day)}
+                for n, (u, i, day) in enumerate(bought)
+            ],
+        ),
+    )
     made.write("users", rows("users", *[{"user_id": u, "attributes": {"taste": ["a"]}} for u in USERS]))
     made.write("data_quality", rows("data_quality", {"source_table": "events", "measure": "input", "row_count": 90}))
     split.run(made)
@@ -39,19 +45,35 @@ def write_model(job, rows):
     n_users = {i: len({u for u, item in pairs if item == i}) for i in ITEMS}
     blocks = [{"block": name, "start": start, "width": width} for name, (start, width) in SCORERS.items()]
     tables = {
-        "interactions": [{"user_id": u, "item_id": i, "n_purchases": 1, "first_ts": at("2024-01-01"),
-                          "last_ts": at("2024-01-01")} for u, i in pairs],
+        "interactions": [
+            {"user_id": u, "item_id": i, "n_purchases": 1, "first_ts": at("2024-01-01"), "last_ts": at("2024-01-01")}
+            for u, i in pairs
+        ],
         "item_vectors": [{"item_id": i, "n_users": n} for i, n in n_users.items()],
         "blocks": blocks,
-        "user_blocks": [{"user_id": u, "route": "warm" if any(u == p[0] for p in pairs) else "cold",
-                         "vector": [1.0, 1.0, 0.0] if n % 2 else [1.0, 0.0, 1.0]} for n, u in enumerate(USERS)],
-        "item_blocks": [{"item_id": i, "item_group": "established" if count else "new",
-                         "vector": [float(count), 1.0, 0.0] if n % 2 else [float(count), 0.0, 1.0]}
-                        for n, (i, count) in enumerate(n_users.items())],
+        "user_blocks": [
+            {
+                "user_id": u,
+                "route": "warm" if any(u == p[0] for p in pairs) else "cold",
+                "vector": [1.0, 1.0, 0.0] if n % 2 else [1.0, 0.0, 1.0],
+            }
+            for n, u in enumerate(USERS)
+        ],
+        "item_blocks": [
+            {
+                "item_id": i,
+                "item_group": "established" if count else "new",
+                "vector": [float(count), 1.0, 0.0] if n % 2 else [float(count), 0.0, 1.0],
+            }
+            for n, (i, count) in enumerate(n_users.items())
+        ],
         "boosts": [{"user_id": u, "item_id": i, "scorer": "habit", "value": 1.0} for u, i in pairs],
-        "route_weights": [{"route": route, "item_group": group, "scorer": s, "scale": 1.0, "weight": w, "slope": 1.0}
-                          for route in ("cold", "inactive", "warm", "warming") for group in ("established", "new")
-                          for s, w in (("popularity", 0.1), ("content", 1.0), ("habit", 0.5))],
+        "route_weights": [
+            {"route": route, "item_group": group, "scorer": s, "scale": 1.0, "weight": w, "slope": 1.0}
+            for route in ("cold", "inactive", "warm", "warming")
+            for group in ("established", "new")
+            for s, w in (("popularity", 0.1), ("content", 1.0), ("habit", 0.5))
+        ],
         "training_log": [],
     }
     for name, given in tables.items():
@@ -64,7 +86,13 @@ def test_the_backtest_judges_every_contender_on_the_report_half(job, rows, tmp_p
     fold = job.with_fold("backtest")
     found = fold.read("metrics").collect()
     assert {r.model for r in found} == {
-        "recsys", "popularity", "content", "own habit", "without popularity", "without content", "without habit",
+        "recsys",
+        "popularity",
+        "content",
+        "own habit",
+        "without popularity",
+        "without content",
+        "without habit",
     }
     truth = fold.read("truth").where("half = 'report'").collect()
     for name in ("warm", "cold_user", "cold_item", "cold_both"):

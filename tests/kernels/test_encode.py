@@ -21,7 +21,10 @@ def test_measures_become_bins_of_their_own_name(spark):
     found = with_measure_values(frame, "measures", "bins", 2)
     assert found.columns == ["id", "measures", "bins"]
     assert {r.id: sorted(r.bins) for r in found.collect()} == {
-        "a": ["age=bin_1", "size=bin_1"], "b": ["age=bin_2"], "c": [], "d": []
+        "a": ["age=bin_1", "size=bin_1"],
+        "b": ["age=bin_2"],
+        "c": [],
+        "d": [],
     }
 
 

@@ -6,7 +6,7 @@ from recsys_spark.kernels.gram import normal_equations
 SCHEMA = "feature_idx array<int>, feature_value array<float>, target array<float>"
 
 
-@pytest.fixture()
+@pytest.fixture
 def sparse(spark):
     rows = [([0, 2], [1.0, 2.0], [1.0]), ([1], [3.0], [2.0]), ([], [], [5.0]), ([0], [1.0], [-1.0])]
     return spark.createDataFrame(rows, SCHEMA).repartition(3)

@@ -8,7 +8,7 @@ from recsys_spark.lake import Commit, Lake
 RUN = Commit("r1", "full", "2024-01-01", "s")
 
 
-@pytest.fixture()
+@pytest.fixture
 def lake(spark, tmp_path):
     return Lake(spark, str(tmp_path))
 

@@ -9,7 +9,7 @@ from tests.conftest import at
 JULY = Release("july", at("2024-07-01"), "", "", {"user_factors": 0}, "m", "s", "{}", {"warm/ndcg@10": 0.5})
 
 
-@pytest.fixture()
+@pytest.fixture
 def lake(spark, tmp_path):
     return Lake(spark, str(tmp_path))
 

@@ -68,5 +68,8 @@ def test_features_hold_attributes_and_deciles_of_measures(rows):
     )
     found = conform(table("user_features"), user_features(users, max_features=10, min_holders=1))
     assert [r.feature for r in found.orderBy("feature_idx").collect()] == [
-        "skin=dry", "age=bin_1", "age=bin_10", "skin=oily"
+        "skin=dry",
+        "age=bin_1",
+        "age=bin_10",
+        "skin=oily",
     ]
