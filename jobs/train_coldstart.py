@@ -14,8 +14,19 @@ from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 
 OUTPUTS = ("tower_vectors", "training_log")
-GROUP_FIELDS = ("width", "hidden", "batch_size", "epochs", "patience", "learning_rate", "temperature",
-                "content_only_share", "id_dropout", "history_dropout", "seed")
+GROUP_FIELDS = (
+    "width",
+    "hidden",
+    "batch_size",
+    "epochs",
+    "patience",
+    "learning_rate",
+    "temperature",
+    "content_only_share",
+    "id_dropout",
+    "history_dropout",
+    "seed",
+)
 
 
 def run(job: Job) -> None:
@@ -56,7 +67,7 @@ def _files(job: Job, name: str) -> tuple[str, ...]:
 
 def _store(job: Job, trained: Trained) -> None:
     job.describe("store tower vectors")
-    job.write("tower_vectors", job.spark.read.parquet(trained.vectors.as_uri()))
+    job.write("tower_vectors", job.spark.read.parquet(f"file://{trained.vectors}"))
     log_schema = spark_schema(table("training_log"))
     rows = [tuple(line[name] for name in log_schema.names) for line in trained.log]
     job.write("training_log", job.spark.createDataFrame(rows, log_schema).coalesce(1))

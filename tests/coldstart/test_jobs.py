@@ -1,0 +1,74 @@
+"""materialize_dataset and train_coldstart on a temporary lake."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs import materialize_dataset, train_coldstart
+from jobs.context import Job
+from recsys_spark.config import Settings
+from recsys_spark.lake import Lake
+from tests.conftest import at
+
+USERS, ITEMS = 30, 12
+
+
+@pytest.fixture
+def job(spark, tmp_path) -> Job:
+    """A run on an empty lake."""
+    lake = tmp_path / "a lake"
+    training = {"width": 8, "hidden": (8,), "epochs": 2, "batch_size": 32, "history_length": 4, "held_out_share": 0.2}
+    settings = Settings.model_validate({"lake": {"path": str(lake)}, "coldstart": training})
+    return Job(settings, spark, Lake(spark, str(lake)), "run-1")
+
+
+@pytest.fixture
+def filled(job, rows) -> Job:
+    """A lake with what materialize_dataset reads: the last user and the last item are new."""
+    moment = at("2024-01-01T00:00:00")
+    met = [(user, (user + step) % (ITEMS - 1)) for user in range(USERS - 1) for step in range(5)]
+    job.write(
+        "interactions",
+        rows(
+            "interactions",
+            *[
+                dict(user_id=f"u{u:02d}", item_id=f"i{i:02d}", strength=1.0, first_ts=moment, last_ts=moment)
+                for u, i in met
+            ],
+        ),
+    )
+    users = [dict(user_id=f"u{n:02d}", user_idx=n, feature_idx=[n % 3], feature_value=[1.0]) for n in range(USERS)]
+    items = [
+        dict(item_id=f"i{n:02d}", item_idx=n, n_events=int(n < ITEMS - 1), text_vector=[float(n % 4), 1.0])
+        for n in range(ITEMS)
+    ]
+    job.write("user_profiles", rows("user_profiles", *users))
+    job.write("item_vectors", rows("item_vectors", *items))
+    return job
+
+
+def test_every_user_and_item_of_the_lake_gets_a_vector(filled):
+    job = filled
+    materialize_dataset.run(job)
+    train_coldstart.run(job)
+    found = job.read("tower_vectors").toPandas()
+    assert sorted(found.loc[found["side"] == "user", "idx"]) == list(range(USERS))
+    assert sorted(found.loc[found["side"] == "item", "idx"]) == list(range(ITEMS))
+    assert np.isfinite(np.stack(found["vector"])).all()
+    log = job.read("training_log").orderBy("epoch").collect()
+    assert [row["epoch"] for row in log] == [1, 2]
+    assert all(len(row["weights_sha256"]) == 64 for row in log)
+    assert (Path(job.lake.root) / "models" / "run-1" / "full" / "checkpoints" / "manifest.json").exists()
+
+
+def test_switched_off_it_writes_empty_tables(job):
+    off = job.settings.model_copy(update={"coldstart": job.settings.coldstart.model_copy(update={"enabled": False})})
+    train_coldstart.run(Job(off, job.spark, job.lake, "run-2"))
+    assert job.lake.read("tower_vectors").count() == 0
+    assert job.lake.read("training_log").count() == 0
+
+
+def test_a_lake_behind_a_uri_trains_in_a_temporary_folder(job):
+    remote = Job(job.settings, job.spark, Lake(job.spark, "s3a://bucket/lake"), "run-3")
+    assert train_coldstart.folder(remote).parts[-3:] == ("recsys-models", "run-3", "full")
