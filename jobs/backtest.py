@@ -43,8 +43,9 @@ def run(job: Job) -> None:
         bootstrap=backtest.bootstrap,
         seed=backtest.seed,
     )
-    fold.write("metrics", measured)
-    show(fold, comparison.list_coverage(lists, truth, backtest.k, n_candidates))
+    full_lists = comparison.full_lists(lists, truth, backtest.k, n_candidates)
+    fold.write("metrics", measured.unionByName(full_lists))
+    show(fold)
     for frame in (lists, candidates, truth):
         frame.unpersist()
 
@@ -74,7 +75,11 @@ def _with_missing_steps(job: Job) -> None:
     if not job.lake.with_fold("backtest").exists("route_weights"):
         job = replace(job, as_of=resolve_as_of(job))
         run_steps(job, (Step("ingest", "full"), *BACKTEST))
-    run(job)
+    fold = job.with_fold("backtest")
+    if fold.finished(OUTPUTS):
+        show(fold)
+    else:
+        run(job)
 
 
 def _add_arguments(parser: ArgumentParser) -> None:

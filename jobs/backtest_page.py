@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pyspark.sql import DataFrame
 from rich.console import Console
 
 from jobs.context import Job, log
@@ -14,16 +13,11 @@ from recsys_spark.evaluate.summary import summary
 TABLES = ("metrics", "training_log", "data_quality", "route_weights")
 
 
-def show(job: Job, coverage: DataFrame) -> None:
-    """Write the page from the tables of the backtest fold, print the summary and say where the page is.
-
-    Args:
-        job: On the backtest fold.
-        coverage: slice, users, expected, short_users; one row a slice.
-    """
+def show(job: Job) -> None:
+    """Write the page from the tables of the job's fold (backtest), print the summary and say where the page is."""
     tables = {name: [row.asDict() for row in job.read(name).collect()] for name in TABLES}
     meta = {"run": job.run_id, "as of": job.commit.as_of, "settings": job.commit.settings_sha256[:12]}
-    page = render(**tables, coverage=[row.asDict() for row in coverage.collect()], meta=meta)
+    page = render(**tables, meta=meta)
     path = page_path(job.lake.root, getattr(job.arguments, "report", None))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")

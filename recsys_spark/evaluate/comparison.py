@@ -76,18 +76,24 @@ def candidates_by_slice(candidates: DataFrame) -> dict[str, int]:
     return {slice_: counts.get(shelf, 0) for slice_, shelf in SHELF_OF.items()}
 
 
-def list_coverage(lists: DataFrame, truth: DataFrame, k: int, n_candidates: Mapping[str, int]) -> DataFrame:
-    """How many users got a full list of recsys: slice, users, expected (places), short_users (with fewer)."""
+def full_lists(lists: DataFrame, truth: DataFrame, k: int, n_candidates: Mapping[str, int]) -> DataFrame:
+    """METRICS rows full_list: the share of a slice's users whose list of recsys has all min(k, candidates) places."""
     lengths = lists.where(F.col("model") == RECSYS).groupBy("slice", "user_id").agg(F.count("*").alias("length"))
     users = truth.select("slice", "user_id").distinct().join(lengths, ["slice", "user_id"], how="left")
     places = {s: min(k, n) for s, n in n_candidates.items()}
     expected = F.coalesce(*[F.when(F.col("slice") == s, F.lit(n)) for s, n in places.items()])
-    short = F.coalesce("length", F.lit(0)) < F.col("expected")
-    return (
-        users.withColumn("expected", expected)
-        .groupBy("slice", "expected")
-        .agg(F.count("*").alias("users"), F.count_if(short).alias("short_users"))
-        .orderBy("slice")
+    full = (F.coalesce("length", F.lit(0)) >= expected).cast("double")
+    shares = users.groupBy("slice").agg(F.avg(full).alias("value"), F.count("*").alias("n_users"))
+    return shares.select(
+        F.lit(RECSYS).alias("model"),
+        "slice",
+        F.lit("all").alias("bucket"),
+        F.lit("full_list").alias("metric"),
+        F.lit(k).alias("k"),
+        "value",
+        F.col("value").alias("low"),
+        F.col("value").alias("high"),
+        "n_users",
     )
 
 

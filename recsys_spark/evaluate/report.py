@@ -29,7 +29,6 @@ def render(
     training_log: Sequence[Row],
     data_quality: Sequence[Row],
     route_weights: Sequence[Row],
-    coverage: Sequence[Row],
     meta: Mapping[str, str],
 ) -> str:
     """The page, with everything escaped that comes from data.
@@ -39,7 +38,6 @@ def render(
         training_log: Rows of the table; empty if no deep model was trained.
         data_quality: Rows of the table.
         route_weights: Rows of the table.
-        coverage: Rows of slice, users, expected (places of a list), short_users (with fewer).
         meta: Facts about the run, shown in this order.
     """
     found = _by_key(metrics)
@@ -61,8 +59,16 @@ def render(
         weights=_weights(route_weights),
         training=_training(training_log),
         quality=_quality(data_quality),
-        coverage=coverage,
+        coverage=_coverage(metrics),
     )
+
+
+def _coverage(metrics: Sequence[Row]) -> list[dict[str, Any]]:
+    return [
+        {"slice": r["slice"], "users": r["n_users"], "places": r["k"], "short_users": round((1 - r["value"]) * r["n_users"])}
+        for r in metrics
+        if r["metric"] == "full_list"
+    ]
 
 
 def best_baseline(found: Found, slice_: str, metric: str) -> tuple[str, Measured] | None:

@@ -6,7 +6,7 @@ from recsys_spark.evaluate.comparison import (
     candidates_by_slice,
     contenders,
     judged_lists,
-    list_coverage,
+    full_lists,
 )
 from recsys_spark.evaluate.summary import summary
 
@@ -74,12 +74,12 @@ def test_each_slice_judges_the_lists_of_its_shelf(spark, truth):
         ("recsys", "warm", "u", "a"),
     ]
     sizes = {"warm": 1, "cold_user": 1, "cold_item": 2, "cold_both": 2}
-    covered = list_coverage(lists, truth, 10, sizes).collect()
-    assert {r.slice: (r.users, r.expected, r.short_users) for r in covered} == {
-        "warm": (2, 1, 1),
-        "cold_user": (1, 1, 1),
-        "cold_item": (1, 2, 1),
-        "cold_both": (1, 2, 1),
+    covered = full_lists(lists, truth, 10, sizes).collect()
+    assert {r.slice: (r.value, r.n_users) for r in covered} == {
+        "warm": (1 / 2, 2),
+        "cold_user": (0.0, 1),
+        "cold_item": (0.0, 1),
+        "cold_both": (0.0, 1),
     }
 
 

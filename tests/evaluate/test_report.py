@@ -44,8 +44,8 @@ def metric(model, value, slice_="warm", name="recall", bucket="all", spread=0.01
     }
 
 
-def page(metrics=(), training_log=(), data_quality=(), route_weights=(), coverage=(), meta=None):
-    return Page(render(metrics, training_log, data_quality, route_weights, coverage, meta or {}))
+def page(metrics=(), training_log=(), data_quality=(), route_weights=(), meta=None):
+    return Page(render(metrics, training_log, data_quality, route_weights, meta or {}))
 
 
 def test_the_headline_names_the_best_baseline_and_whether_noise_may_explain_it():
@@ -72,7 +72,6 @@ def test_all_text_is_escaped_and_nothing_is_loaded():
         [metric("recsys", 0.5), metric(f"only {attack}", 0.4), metric(f"without {attack}", 0.4, name="ndcg")],
         data_quality=[{"source_table": attack, "measure": attack, "row_count": 1}],
         route_weights=[{"route": attack, "item_group": attack, "scorer": attack, "weight": 1.0, "n_users": 3}],
-        coverage=[{"slice": attack, "users": 1, "expected": 10, "short_users": 0}],
         meta={attack: attack},
     )
     assert found.text.count(attack) >= 8
@@ -82,7 +81,8 @@ def test_all_text_is_escaped_and_nothing_is_loaded():
 def test_every_section_shows_its_numbers():
     text = page(
         [metric("recsys", v, bucket=b) for b, v in (("all", 0.5), ("1", 0.25), (">10", 0.75))]
-        + [metric("recsys", 0.5, name="ndcg"), metric("without deep", 0.4375, name="ndcg")],
+        + [metric("recsys", 0.5, name="ndcg"), metric("without deep", 0.4375, name="ndcg")]
+        + [{**metric("recsys", 1 - 77 / 4321, name="full_list"), "n_users": 4321}],
         training_log=[{"epoch": e, "loss": 1.0 / e, "validation_recall": 0.1 * e} for e in (1, 2)],
         data_quality=[
             {"source_table": "events", "measure": m, "row_count": n}
@@ -92,7 +92,6 @@ def test_every_section_shows_its_numbers():
             {"route": "cold", "item_group": "new", "scorer": s, "weight": w, "n_users": 321}
             for s, w in (("content", 3.0), ("deep", 1.0))
         ],
-        coverage=[{"slice": "warm", "users": 4321, "expected": 10, "short_users": 77}],
     ).text
     for expected in ("-0.0625", "75", "321", "Training loss", "reason:price_nan", "4,321", "77", "By number of inter"):
         assert expected in text
