@@ -10,7 +10,7 @@ from pyspark.storagelevel import StorageLevel
 
 from recsys_spark.kernels.event_columns import session_key
 
-MAX_SESSIONS = 100_000
+MAX_SESSIONS = 50_000
 """Sessions learned from; beyond, a sample by hash."""
 MAX_ITEMS = 100_000
 """Items learned, the most frequent first: Word2Vec holds its vocabulary on the driver."""
@@ -18,7 +18,7 @@ MIN_ITEM_SESSIONS = 5
 MAX_SESSION_LENGTH = 50
 PARTITIONS = 1
 """Word2Vec depends on the order of its sentences, and that on the arrival of shuffled parts. With one part the
-embedding repeats; MAX_SESSIONS bounds its work to about a minute."""
+embedding repeats; MAX_SESSIONS bounds its work to half a minute."""
 
 
 def session_vectors(events: DataFrame, width: int, seed: int) -> DataFrame:
