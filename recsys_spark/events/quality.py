@@ -20,9 +20,9 @@ OUTCOMES = ("input", "clean", "quarantined", "duplicates")
 
 def table_quality(name: str, judged: DataFrame) -> DataFrame:
     """The rows of data_quality of one judged table; the four outcomes are there even if they count 0."""
-    measures = judged.select(F.explode(_measures()).alias("measure")).groupBy("measure").agg(
-        F.count("*").alias("row_count")
-    )
+    # Rows fall into few combinations of outcome, reasons and changes: counting those first leaves little to explode.
+    combinations = judged.groupBy(REASONS, DUPLICATE, CHANGES).agg(F.count("*").alias("row_count"))
+    measures = combinations.select(F.explode(_measures()).alias("measure"), "row_count")
     outcomes = judged.sparkSession.createDataFrame([(m, 0) for m in OUTCOMES], "measure string, row_count bigint")
     return (
         measures.unionByName(outcomes)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -14,7 +16,8 @@ from recsys_spark.config.settings import TableSource
 from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
 from recsys_spark.errors import SourceError
 
-UNREADABLE = ("FAILED_READ_FILE", "CANNOT_READ_FILE_FOOTER", "CANNOT_MERGE_SCHEMAS", "FAILED_MERGE_SCHEMA")
+UNREADABLE = re.compile(r"\[(FAILED_READ_FILE|CANNOT_READ_FILE_FOOTER|CANNOT_MERGE_SCHEMAS|FAILED_MERGE_SCHEMA).*")
+"""Spark's line about a file that it could not read, wherever in the chain of causes it is."""
 
 
 def read_table(spark: SparkSession, name: str, source: TableSource) -> DataFrame:
@@ -56,12 +59,12 @@ def readable(what: str) -> Iterator[None]:
             f"{what} cannot be read: {_first_line(error)} Check that the path exists and has the format "
             "that the settings name (parquet, csv, jsonl or delta)."
         ) from error
-    except PySparkException as error:
-        text = str(error)
-        if not any(condition in text for condition in UNREADABLE):
+    except (PySparkException, Py4JJavaError) as error:  # what fails on an executor comes as the latter
+        found = UNREADABLE.search(str(error))
+        if found is None:
             raise
         raise SourceError(
-            f"{what} holds a file that cannot be read: {_first_line(error)} "
+            f"{what} holds a file that cannot be read: {found[0]} "
             "Restore or remove the file, or correct the format in the settings."
         ) from error
 

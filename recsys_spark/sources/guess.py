@@ -50,7 +50,7 @@ def _table(name: str, sample: FileSample) -> list[str]:
     mapped = match(name, sample.names)
     _require(name, mapped, sample)
     lines = [f"path: {_quoted(sample.path)}", f"format: {sample.format}"]
-    levels = [c for c in category_levels(sample.names) if c not in mapped.values()] if name == "items" else []
+    levels = _levels(sample, mapped) if name == "items" else []
     lines += _column_lines(mapped, levels)
     if name == "events" and "event_type" not in mapped:
         lines += _event_type(mapped)
@@ -71,12 +71,18 @@ def _require(name: str, mapped: dict[str, str], sample: FileSample) -> None:
         )
 
 
+def _levels(sample: FileSample, mapped: dict[str, str]) -> list[str]:
+    """Levels of the category path; a broader one has fewer values."""
+    levels = [c for c in category_levels(sample.names) if c not in mapped.values()]
+    return sorted(levels, key=lambda c: sample.column(c).distinct)
+
+
 def _column_lines(mapped: dict[str, str], levels: list[str]) -> list[str]:
     renamed = {target: column for target, column in mapped.items() if target != column}
     lines = [f"  {target}: {_quoted(column)}  # by its name" for target, column in renamed.items()]
     if levels and levels != ["category_path"]:
         path = _quoted(",".join(levels))
-        lines.append(f"  category_path: {path}  # from the broadest to the narrowest; check the order")
+        lines.append(f"  category_path: {path}  # by the number of their values; check the order")
     return ["columns:", *lines] if lines else []
 
 

@@ -35,7 +35,7 @@ SYNONYMS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 CATEGORY_WORDS = ("department", "category", "subcategory", "aisle", "producttype", "section", "class", "subclass")
-"""A column whose name ends with one of these is a level of the category path; levels keep the file's order."""
+"""A column whose name ends with one of these is a level of the category path."""
 
 
 def plain(name: str) -> str:

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recsys_spark.config.settings import CleaningSettings
+from recsys_spark.contracts import table
+from recsys_spark.contracts.spark import conform
+from recsys_spark.errors import SourceError
+from recsys_spark.events.clean import check_balance, clean, require_events
+
+AS_OF = datetime(2024, 2, 1, tzinfo=UTC)
+
+
+def cleaned(raw, events, users=(), items=(), **changed):
+    return clean(raw("events", *events), raw("users", *users), raw("items", *items), AS_OF, CleaningSettings(**changed))
+
+
+def reasons(result) -> list[tuple[str, ...]]:
+    return sorted(tuple(sorted(r["reasons"])) for r in result.quarantine.collect())
+
+
+def counts(result) -> dict[tuple[str, str], int]:
+    return {(r["source_table"], r["measure"]): r["row_count"] for r in result.data_quality.collect()}
+
+
+def test_each_table_matches_its_contract(raw):
+    result = cleaned(raw, [{}])
+    for name in ("events", "users", "items", "quarantine", "data_quality"):
+        conform(table(name), getattr(result, name))
+
+
+def test_unknown_ids_are_added_or_refused(raw):
+    events = [{"user_id": "known"}, {"user_id": "stranger"}]
+    masters = {"users": [{"user_id": "known"}], "items": [{"item_id": "i1"}]}
+    added = cleaned(raw, events, **masters)
+    assert sorted(r["user_id"] for r in added.users.collect()) == ["known", "stranger"]
+    refused = cleaned(raw, events, **masters, unknown_ids="quarantine")
+    assert reasons(refused) == [("user_unknown",)]
+    assert [r["user_id"] for r in refused.users.collect()] == ["known"]
+
+
+def test_excluded_items_go_with_their_events(raw):
+    items = [
+        {"item_id": "i1", "category_path": ["Shop", "Coupons"]},
+        {"item_id": "i2", "category_path": ["Shop", "Tea"]},
+    ]
+    events = [{"item_id": "i1"}, {"item_id": "i2"}]
+    result = cleaned(raw, events, items=items, exclude_item_values={"category": ("Coupons",)})
+    assert [r["item_id"] for r in result.events.collect()] == ["i2"]
+    assert [r["item_id"] for r in result.items.collect()] == ["i2"]
+    assert reasons(result) == [("item_excluded",), ("item_excluded",)]
+
+
+def test_no_usable_event_is_one_error_that_counts_the_reasons(raw):
+    result = cleaned(raw, [{"price": "-1"}, {"price": "-2", "user_id": None}])
+    expected = "none of 2 input rows is usable; refused for: price_negative 2, user_id_missing 1"
+    with pytest.raises(SourceError, match=expected):
+        require_events(result.data_quality.collect())
+
+
+ROWS = st.lists(
+    st.fixed_dictionaries({
+        "user_id": st.sampled_from([None, "", "u1", "u2"]),
+        "item_id": st.sampled_from([None, "i1", "i2", "i3"]),
+        "event_type": st.sampled_from(["view", "search", "purchase", "?", None]),
+        "ts": st.sampled_from(["2024-01-02", "2024-01-02T01:00:00", "2999-01-01", "never", None]),
+        "price": st.sampled_from([None, "1", "NaN", "-1", "x"]),
+        "quantity": st.sampled_from([None, "1", "0", "1e9"]),
+    }),
+    max_size=8,
+)
+MASTERS = st.lists(st.sampled_from(["u1", "u2", "i1", "i2", None, " "]), max_size=4)
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events=ROWS, masters=MASTERS, unknown=st.sampled_from(["add", "quarantine"]))
+def test_every_row_ends_in_one_place(raw, events, masters, unknown):
+    users, items = [{"user_id": m} for m in masters], [{"item_id": m} for m in masters]
+    result = cleaned(raw, events, users, items, unknown_ids=unknown, max_events_per_user_day=4)
+    check_balance(result.data_quality.collect())
+    count = counts(result)
+    kept = result.events.collect()
+    assert count[("events", "input")] == len(events)
+    assert count[("events", "clean")] == len(kept) == len({r["event_id"] for r in kept})
+    users_there = {r["user_id"] for r in result.users.collect()}
+    items_there = {r["item_id"] for r in result.items.collect()} | {None}
+    assert all(r["user_id"] in users_there and r["item_id"] in items_there for r in kept)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from recsys_spark.config.settings import SourceSettings, TableSource
+from recsys_spark.contracts.raw import UNPARSED, raw_columns
+from recsys_spark.errors import ContractError, SourceError
+from recsys_spark.sources.files import read_files
+from recsys_spark.sources.formats import readable
+
+EVENTS = "customer,sku,when,qty\nu1,i1,31/12/2023 23:59,2\nu2,i2,1/1/2024,1,extra\nu3,i3,soon,1\n"
+COLUMNS = {"user_id": "customer", "item_id": "sku", "ts": "when", "quantity": "qty"}
+
+
+@pytest.fixture
+def events(tmp_path):
+    path = tmp_path / "events.csv"
+    path.write_text(EVENTS)
+    return TableSource(
+        path=str(path), format="csv", columns=COLUMNS, constants={"event_type": "purchase"},
+        timestamp_format="dd/MM/yyyy HH:mm",
+    )
+
+
+def files(events, **tables) -> SourceSettings:
+    return SourceSettings(kind="files", events=events, **tables)
+
+
+def test_csv_is_mapped_and_rows_that_do_not_fit_are_kept_apart(spark, events):
+    raw = read_files(spark, files(events))
+    assert raw.events.columns == raw_columns("events")
+    good, broken, odd = sorted(raw.events.collect(), key=lambda r: r["user_id"])
+    assert (good["item_id"], good["event_type"], good["quantity"]) == ("i1", "purchase", "2")
+    assert datetime.fromisoformat(good["ts"]) == datetime(2023, 12, 31, 23, 59, tzinfo=UTC)
+    assert good["_source_file"].endswith("/events.csv")
+    assert broken[UNPARSED] == "u2,i2,1/1/2024,1,extra"
+    assert (odd["ts"], odd[UNPARSED]) == ("soon", None)
+
+
+def test_users_and_items_without_files_are_the_ids_of_the_events(spark, events):
+    raw = read_files(spark, files(events))
+    assert sorted(r["user_id"] for r in raw.users.collect()) == ["u1", "u2", "u3"]
+    assert raw.items.columns == raw_columns("items")
+
+
+def test_json_lines_with_attributes_measures_and_a_path(spark, events, tmp_path):
+    path = tmp_path / "items.jsonl"
+    path.write_text(
+        '{"item_id": "i1", "dept": "Tea", "shelf": "Green", "tags": ["a", "b"], "made_of": "tin|tea", "kg": 0.25}\n'
+        "{broken\n"
+    )
+    items = TableSource(
+        path=str(path), format="jsonl", columns={"category_path": "dept,shelf"},
+        attributes=("tags", "material=made_of"), measures=("kg",), list_separator="|",
+    )
+    found = read_files(spark, files(events, items=items)).items.collect()
+    row = next(r for r in found if r["item_id"] == "i1")
+    assert row["category_path"] == ["Tea", "Green"]
+    assert row["attributes"] == {"tags": ["a", "b"], "material": ["tin", "tea"]}
+    assert row["measures"] == {"kg": "0.25"}
+    assert [r[UNPARSED] for r in found if r["item_id"] is None] == ["{broken"]
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "delta"])
+def test_typed_formats_keep_their_types(spark, tmp_path, file_format):
+    path = str(tmp_path / "typed")
+    frame = spark.sql("SELECT 7L AS user_id, 'i1' AS item_id, 'view' AS event_type, timestamp'2024-01-02' AS ts")
+    frame.write.format(file_format).save(path)
+    row = read_files(spark, files(TableSource(path=path, format=file_format))).events.first()
+    assert (row["user_id"], row["ts"]) == (7, datetime(2024, 1, 2))  # noqa: DTZ001 - Spark hands out local time, here UTC
+    assert row["_source_file"].startswith("file:")
+
+
+def test_all_faults_of_a_mapping_come_in_one_error(spark, events):
+    columns = COLUMNS | {"colour": "qty", "price": "cost"}
+    wrong = events.model_copy(update={"columns": columns, "attributes": ("age",), "constants": {}})
+    with pytest.raises(ContractError) as caught:
+        read_files(spark, files(wrong))
+    message = str(caught.value)
+    for part in ("table events", "colour: is no column to map", "price: expected the source column cost",
+                 "attribute age: expected", "event_type: required", "The source has the columns customer, sku, when, qty"):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "cannot be read"), ("", "holds no rows"), ("customer,sku,when,qty\n", "holds no rows")],
+)
+def test_a_missing_or_empty_file_is_named(spark, events, tmp_path, content, message):
+    path = tmp_path / "other.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SourceError, match=rf"table events: .*other\.csv {message}"):
+        read_files(spark, files(events.model_copy(update={"path": str(path)})))
+
+
+def test_a_broken_parquet_file_is_named(spark, tmp_path):
+    spark.range(2).write.parquet(str(tmp_path / "good"))
+    (tmp_path / "good" / "part-broken.parquet").write_bytes(b"PAR1 this is no Parquet file PAR1")
+    with pytest.raises(SourceError, match=r"holds a file that cannot be read: .*part-broken\.parquet"), readable("x"):
+        spark.read.schema("id bigint").parquet(str(tmp_path / "good")).collect()
+
+
+def test_other_failures_are_left_alone():
+    with pytest.raises(ZeroDivisionError), readable("x"):
+        _ = 1 / 0

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from recsys_spark.config import load_settings
+from recsys_spark.errors import SourceError
+from recsys_spark.sources.files import read_files
+from recsys_spark.sources.guess import guess_settings
+from recsys_spark.sources.synonyms import category_levels, match
+
+
+@pytest.fixture
+def shop(tmp_path):
+    events = "Customer_No,SKU,Order Date,Qty\n" + "".join(f"c{n},s{n % 3},{13 + n}/01/2024,1\n" for n in range(5))
+    users = "Customer_No,age_group,income,email\n" + "".join(
+        f"c{n},{'old' if n % 2 else 'young'},{n}.5,c{n}@x.org\n" for n in range(50)
+    )
+    items = '{"sku": "s%d", "name": "Tea %d", "department": "Food", "category": "%s", "tags": "hot|green"}\n'
+    paths = {"events": "events.csv", "users": "users.csv", "items": "items.jsonl"}
+    for name, text in (("events", events), ("users", users), ("items", "".join(items % (n, n, "ab"[n % 2]) for n in range(30)))):
+        (tmp_path / paths[name]).write_text(text)
+    return {name: str(tmp_path / path) for name, path in paths.items()}
+
+
+def test_the_guess_loads_and_reads_the_files(spark, shop, tmp_path):
+    text = guess_settings(spark, **shop)
+    path = tmp_path / "shop.yaml"
+    path.write_text(text)
+    source = load_settings(path).source
+    assert source.events.columns == {
+        "user_id": "Customer_No", "item_id": "SKU", "ts": "Order Date", "quantity": "Qty"
+    }
+    assert source.events.constants == {"event_type": "purchase"}
+    assert source.events.timestamp_format == "dd/MM/yyyy"
+    assert (source.users.attributes, source.users.measures) == (("age_group",), ("income",))
+    assert source.items.columns == {"item_id": "sku", "title": "name", "category_path": "department,category"}
+    assert (source.items.attributes, source.items.list_separator) == (("tags",), "|")
+    raw = read_files(spark, source)
+    assert raw.events.first()["ts"].startswith("2024-01-13T")
+    assert raw.items.first()["attributes"] == {"tags": ["hot", "green"]}
+
+
+def test_each_guess_is_explained(spark, shop):
+    text = guess_settings(spark, **shop)
+    assert "no column tells the kind of event, and rows have a quantity or price" in text
+    assert "# left out: email (nearly every row has a value of its own)" in text
+    assert yaml.safe_load(text)["source"]["kind"] == "files"
+
+
+def test_a_file_without_users_is_refused(spark, tmp_path):
+    path = tmp_path / "odd.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(SourceError, match=r"no column that looks like user_id or item_id or ts; found a, b"):
+        guess_settings(spark, str(path))
+
+
+def test_names_are_matched_once_and_the_most_telling_wins():
+    assert match("events", ["user", "UserID", "item", "date", "timestamp"]) == {
+        "user_id": "UserID", "item_id": "item", "ts": "timestamp"
+    }
+    assert category_levels(["primary_category", "price", "secondary_category"]) == [
+        "primary_category", "secondary_category"
+    ]
