@@ -47,8 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command."""
     parser = argparse.ArgumentParser(prog="recsys doctor", description=__doc__)
     parser.add_argument("--conf", default="conf/demo.yaml", help="settings file to check")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
-                        help="override one setting; may be repeated")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one setting; may be repeated",
+    )
     parser.add_argument("--constraints", type=Path, default=Path("constraints.txt"), help="default: constraints.txt")
     arguments = parser.parse_args(argv)
     return report(examine(arguments.conf, arguments.overrides, arguments.constraints), Console())

@@ -43,12 +43,8 @@ REFRESH = (
 
 
 def run_steps(job: Job, steps: Sequence[Step]) -> None:
-    """Run each step that this run has not finished; a finished step is one whose tables this run has committed.
-
-    Raises:
-        SettingsError: this run id was started with other settings.
-    """
-    _same_settings(job)
+    """Run each step that this run has not finished; a finished step is one whose tables this run has committed."""
+    require_same_settings(job)
     for number, step in enumerate(steps, start=1):
         title = f"[{number}/{len(steps)}] {step.title}"
         module = importlib.import_module(f"jobs.{step.name}")
@@ -60,7 +56,12 @@ def run_steps(job: Job, steps: Sequence[Step]) -> None:
         with_stage(title, partial(module.run, folded))
 
 
-def _same_settings(job: Job) -> None:
+def require_same_settings(job: Job) -> None:
+    """A run keeps its settings from start to end.
+
+    Raises:
+        SettingsError: this run id was started with other settings.
+    """
     for _, written in job.lake.with_fold("full").commits("events"):
         if written["run_id"] == job.run_id and written["settings_sha256"] != job.commit.settings_sha256:
             raise SettingsError(

@@ -19,8 +19,14 @@ def reading_parser(name: str, about: str) -> argparse.ArgumentParser:
     """The arguments of a command that reads a release."""
     arguments = argparse.ArgumentParser(prog=f"recsys {name}", description=about)
     arguments.add_argument("--conf", default="conf/demo.yaml", help="settings file (YAML) that names the lake")
-    arguments.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
-                           help="override one setting, such as --set lake.path=/data/lake; may be repeated")
+    arguments.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one setting, such as --set lake.path=/data/lake; may be repeated",
+    )
     return arguments
 
 

@@ -13,7 +13,7 @@ from pyspark.sql.functions import desc
 
 from jobs.context import Job, log, run_job
 from jobs.ingest import resolve_as_of
-from jobs.pipeline import REFRESH, run_steps
+from jobs.pipeline import REFRESH, require_same_settings, run_steps
 from jobs.recommend import gaps
 from recsys_spark.config.load import settings_json
 from recsys_spark.contracts import ALL_TABLES
@@ -25,6 +25,7 @@ OUTPUTS = ("releases",)
 
 def run(job: Job) -> None:
     """All steps, the audit, and one row in releases."""
+    require_same_settings(job)
     if job.finished(OUTPUTS):
         log.info("run %s was published before; nothing to do", job.run_id)
         return

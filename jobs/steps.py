@@ -35,22 +35,44 @@ STEPS: dict[str, Step] = {
         Step("ingest", "Read the source, clean it, keep what was refused in quarantine.", ("the source",)),
         Step("split", "Hide a share of users, items and time from the backtest fold.", ("events", "users", "items")),
         Step("build_profiles", "Describe every user: attributes, habits, state.", ("events", "users", "items")),
-        Step("build_item_vectors", "Describe every item: attributes, text, company in sessions.",
-             ("events", "items", "interactions")),
+        Step(
+            "build_item_vectors",
+            "Describe every item: attributes, text, company in sessions.",
+            ("events", "items", "interactions"),
+        ),
         Step("train_als", "Factorise what users with events did.", ("interactions", *_PROFILES)),
-        Step("materialize_dataset", "Write the deep model's examples.",
-             ("events", "interactions", "user_features", "item_features", *_PROFILES)),
-        Step("train_coldstart", "Train the two towers outside Spark, and keep what they say of everyone.",
-             ("training_examples", "training_users", "training_items")),
-        Step("build_blocks", "Put all scorers side by side: one vector a user, one an item, and sparse boosts.",
-             ("events", "interactions", "user_factors", "item_factors", "tower_vectors", *_PROFILES)),
-        Step("learn_weights", "Learn each route's weights on users and items that the split hid.",
-             (*_SCORING, "truth")),
-        Step("recommend", "Write every user's lists, and every new item's audience.",
-             (*_SCORING, "route_weights", "interactions", "items")),
-        Step("backtest", "Judge the lists on what the split hid, beside baselines; write metrics and report.html.",
-             (*_SCORING, "route_weights", "truth", "interactions", "items")),
-        Step("refresh", "Run all of the above on both folds, audit, and publish one release; resumes by --run-id.",
-             ("the source",)),
+        Step(
+            "materialize_dataset",
+            "Write the deep model's examples.",
+            ("events", "interactions", "user_features", "item_features", *_PROFILES),
+        ),
+        Step(
+            "train_coldstart",
+            "Train the two towers outside Spark, and keep what they say of everyone.",
+            ("training_examples", "training_users", "training_items"),
+        ),
+        Step(
+            "build_blocks",
+            "Put all scorers side by side: one vector a user, one an item, and sparse boosts.",
+            ("events", "interactions", "user_factors", "item_factors", "tower_vectors", *_PROFILES),
+        ),
+        Step(
+            "learn_weights", "Learn each route's weights on users and items that the split hid.", (*_SCORING, "truth")
+        ),
+        Step(
+            "recommend",
+            "Write every user's lists, and every new item's audience.",
+            (*_SCORING, "route_weights", "interactions", "items"),
+        ),
+        Step(
+            "backtest",
+            "Judge the lists on what the split hid, beside baselines; write metrics and report.html.",
+            (*_SCORING, "route_weights", "truth", "interactions", "items"),
+        ),
+        Step(
+            "refresh",
+            "Run all of the above on both folds, audit, and publish one release; resumes by --run-id.",
+            ("the source",),
+        ),
     )
 }
