@@ -45,8 +45,9 @@ def _apply(frame: DataFrame) -> DataFrame:
     fillers = F.coalesce(_FILLERS, F.create_map().cast("map<string,double>"))
     absent = F.map_filter(fillers, lambda name, _: ~F.array_contains(F.map_keys(NUMBERS), name))
     filled = F.transform(F.map_keys(absent), lambda name: F.concat(F.lit("filled:"), _public(name)))
-    changes, numbers = F.concat(CHANGES, filled), F.map_concat(NUMBERS, absent)
-    return frame.withColumns({CHANGES: changes, NUMBERS: numbers}).drop(_FILLERS)
+    # Two steps: withColumns would hand the new NUMBERS, which lack nothing, to CHANGES.
+    told = frame.withColumn(CHANGES, F.concat(CHANGES, filled))
+    return told.withColumn(NUMBERS, F.map_concat(NUMBERS, absent)).drop(_FILLERS)
 
 
 def _public(name: Column) -> Column:

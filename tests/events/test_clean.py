@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyspark.sql import Row
 
 from recsys_spark.config.settings import CleaningSettings
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import conform
 from recsys_spark.errors import SourceError
-from recsys_spark.events.clean import check_balance, clean, require_events
+from recsys_spark.events.clean import check_balance, clean, judge, require_events, settle
 
 AS_OF = datetime(2024, 2, 1, tzinfo=UTC)
 
@@ -25,6 +26,10 @@ def reasons(result) -> list[tuple[str, ...]]:
 
 def counts(result) -> dict[tuple[str, str], int]:
     return {(r["source_table"], r["measure"]): r["row_count"] for r in result.data_quality.collect()}
+
+
+def ids(frame, column) -> set:
+    return {r[column] for r in frame.select(column).collect()}
 
 
 def test_each_table_matches_its_contract(raw):
@@ -71,21 +76,25 @@ ROWS = st.lists(
         "price": st.sampled_from([None, "1", "NaN", "-1", "x"]),
         "quantity": st.sampled_from([None, "1", "0", "1e9"]),
     }),
-    max_size=8,
+    max_size=12,
 )
 MASTERS = st.lists(st.sampled_from(["u1", "u2", "i1", "i2", None, " "]), max_size=4)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=ROWS, masters=MASTERS, unknown=st.sampled_from(["add", "quarantine"]))
 def test_every_row_ends_in_one_place(raw, events, masters, unknown):
-    users, items = [{"user_id": m} for m in masters], [{"item_id": m} for m in masters]
-    result = cleaned(raw, events, users, items, unknown_ids=unknown, max_events_per_user_day=4)
-    check_balance(result.data_quality.collect())
-    count = counts(result)
-    kept = result.events.collect()
-    assert count[("events", "input")] == len(events)
-    assert count[("events", "clean")] == len(kept) == len({r["event_id"] for r in kept})
-    users_there = {r["user_id"] for r in result.users.collect()}
-    items_there = {r["item_id"] for r in result.items.collect()} | {None}
+    users, items = raw("users", *({"user_id": m} for m in masters)), raw("items", *({"item_id": m} for m in masters))
+    limits = CleaningSettings(unknown_ids=unknown, max_events_per_user_day=4)
+    judged = judge(raw("events", *events), users, items, AS_OF, limits)
+    frames = [frame.cache() for frame in (judged.events, judged.users, judged.items)]
+    result = settle(judged)
+    count, kept = counts(result), result.events.collect()
+    users_there, items_there = ids(result.users, "user_id"), ids(result.items, "item_id") | {None}
+    for frame in frames:
+        frame.unpersist()
+    check_balance(Row(source_table=t, measure=m, row_count=n) for (t, m), n in count.items())
+    assert count["events", "input"] == len(events)
+    assert count["users", "input"] == count["items", "input"] == len(masters)
+    assert count["events", "clean"] == len(kept) == len({r["event_id"] for r in kept})
     assert all(r["user_id"] in users_there and r["item_id"] in items_there for r in kept)

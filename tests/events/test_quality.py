@@ -16,5 +16,6 @@ def test_counts_that_add_up_pass():
 
 
 def test_a_lost_row_is_an_error_that_shows_the_sum():
-    with pytest.raises(AuditError, match=r"found 7 input rows, expected 6 \(clean 3 \+ quarantined 2 \+ duplicates 1\)"):
+    expected = r"found 7 input rows, expected 6 \(clean 3 \+ quarantined 2 \+ duplicates 1\)"
+    with pytest.raises(AuditError, match=expected):
         check_balance(counted(input=7, clean=3, quarantined=2, duplicates=1))

@@ -69,7 +69,7 @@ def test_typed_formats_keep_their_types(spark, tmp_path, file_format):
     frame = spark.sql("SELECT 7L AS user_id, 'i1' AS item_id, 'view' AS event_type, timestamp'2024-01-02' AS ts")
     frame.write.format(file_format).save(path)
     row = read_files(spark, files(TableSource(path=path, format=file_format))).events.first()
-    assert (row["user_id"], row["ts"]) == (7, datetime(2024, 1, 2))  # noqa: DTZ001 - Spark hands out local time, here UTC
+    assert (row["user_id"], row["ts"]) == (7, datetime(2024, 1, 2))
     assert row["_source_file"].startswith("file:")
 
 
@@ -79,8 +79,14 @@ def test_all_faults_of_a_mapping_come_in_one_error(spark, events):
     with pytest.raises(ContractError) as caught:
         read_files(spark, files(wrong))
     message = str(caught.value)
-    for part in ("table events", "colour: is no column to map", "price: expected the source column cost",
-                 "attribute age: expected", "event_type: required", "The source has the columns customer, sku, when, qty"):
+    for part in (
+        "table events",
+        "colour: is no column to map",
+        "price: expected the source column cost",
+        "attribute age: expected",
+        "event_type: required",
+        "The source has the columns customer, sku, when, qty",
+    ):
         assert part in message
 
 

@@ -17,10 +17,10 @@ def shop(tmp_path):
         f"c{n},{'old' if n % 2 else 'young'},{n}.5,c{n}@x.org\n" for n in range(50)
     )
     items = '{"sku": "s%d", "name": "Tea %d", "department": "Food", "category": "%s", "tags": "hot|green"}\n'
-    paths = {"events": "events.csv", "users": "users.csv", "items": "items.jsonl"}
-    for name, text in (("events", events), ("users", users), ("items", "".join(items % (n, n, "ab"[n % 2]) for n in range(30)))):
-        (tmp_path / paths[name]).write_text(text)
-    return {name: str(tmp_path / path) for name, path in paths.items()}
+    items = "".join(items % (n, n, "ab"[n % 2]) for n in range(30))
+    for name, text in (("events.csv", events), ("users.csv", users), ("items.jsonl", items)):
+        (tmp_path / name).write_text(text)
+    return {name.split(".")[0]: str(tmp_path / name) for name in ("events.csv", "users.csv", "items.jsonl")}
 
 
 def test_the_guess_loads_and_reads_the_files(spark, shop, tmp_path):
