@@ -19,7 +19,9 @@ def run(job: Job) -> None:
     """Always on the backtest fold: only there are simulated users and items."""
     fold, settings = job.with_fold("backtest"), job.settings
     user_blocks, boosts = fold.read("user_blocks"), fold.read("boosts")
-    item_blocks = available(fold.read("item_blocks"), fold.read("items"))
+    # An item that nobody ever met cannot be a hidden one: as a negative it would teach only noise.
+    met = job.with_fold("full").read("events").select("item_id").distinct()
+    item_blocks = available(fold.read("item_blocks"), fold.read("items")).join(met, on="item_id", how="left_semi")
     layout = layout_of(fold.read("blocks").collect())
     sparse = {row["scorer"] for row in boosts.select("scorer").distinct().collect()}
     names = ScorerNames.of(layout, set(layout) | sparse)

@@ -65,7 +65,12 @@ def render(
 
 def _coverage(metrics: Sequence[Row]) -> list[dict[str, Any]]:
     return [
-        {"slice": r["slice"], "users": r["n_users"], "places": r["k"], "short_users": round((1 - r["value"]) * r["n_users"])}
+        {
+            "slice": r["slice"],
+            "users": r["n_users"],
+            "places": r["k"],
+            "short_users": round((1 - r["value"]) * r["n_users"]),
+        }
         for r in metrics
         if r["metric"] == "full_list"
     ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +38,7 @@ class Refreshed:
 
 
 @pytest.fixture(scope="session")
-def refreshed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refreshed]:
+def refreshed(tmp_path_factory: pytest.TempPathFactory) -> Refreshed:
     folder = tmp_path_factory.mktemp("shop")
     write_inputs(folder)
     conf = folder / "shop.yaml"
@@ -60,7 +59,7 @@ def refreshed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refreshed]:
         check=False,
     )
     assert submitted.returncode == 0, submitted.stdout[-3000:] + submitted.stderr[-6000:]
-    yield Refreshed(folder / "lake", conf, "e2e", submitted.stderr)
+    return Refreshed(folder / "lake", conf, "e2e", submitted.stderr)
 
 
 def write_inputs(folder: Path) -> None:

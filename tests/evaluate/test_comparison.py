@@ -5,8 +5,8 @@ from recsys_spark.evaluate.comparison import (
     candidate_items,
     candidates_by_slice,
     contenders,
-    judged_lists,
     full_lists,
+    judged_lists,
 )
 from recsys_spark.evaluate.summary import summary
 
