@@ -3,7 +3,7 @@
 # is missing is one sentence with its remedy on stderr, and the exit code is 8 (PrerequisiteError).
 set -euo pipefail
 
-APT="sudo apt-get install -y python3.11 python3.11-venv openjdk-17-jre-headless g++ make"
+APT="sudo apt-get install -y python3.11 python3.11-venv python3.11-dev openjdk-17-jre-headless g++ make"
 missing=0
 
 refuse() {
