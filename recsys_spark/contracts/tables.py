@@ -320,7 +320,7 @@ RECOMMENDATIONS = Contract(
         F("score", "double", "calibrated probability that the user takes the item; comparable across routes"),
         F("route", "string", "cold, warming, warm or inactive: which weights made the row"),
         F("reason", "string", "why, in words"),
-        F("evidence", "map<string,double>", "each scorer's share of the score"),
+        F("evidence", "map<string,double>", "scorer to its share of what speaks for the item; below 0 speaks against"),
         F("model_version", "string", "hash of the model and weights that made the row"),
         F("source_version", "string", "run that made the row, and its as-of time"),
     ),

@@ -84,13 +84,14 @@ def _text() -> Column:
     popular = F.when(F.col("is_stranger"), "Popular with everyone").otherwise("Popular right now")
     return (
         F.when(F.col("strongest").isNull(), "New for you to discover")
-        .when(F.col("strongest") == "habit", _habit())
+        .when(F.col("strongest").isin("habit", "recent"), _habit())
         .when(F.col("strongest") == "neighbours", _goes_with())
         .when(F.col("strongest") == "content", _matches())
         .when(F.col("strongest") == "demographic", "Liked by people like you")
         .when(F.col("strongest") == "factors", "People with a similar basket chose it")
         .when(F.col("strongest") == "deep", "Fits your profile")
         .when(F.col("strongest") == "popularity", popular)
+        .when(F.col("strongest") == "trend", "In demand lately")
         .otherwise(F.concat(F.lit("Suggested by "), F.col("strongest")))
     )
 
