@@ -105,9 +105,7 @@ class Training:
         ).tolist()
         return replace(progress, epoch=int(epoch), best_epoch=int(best_epoch), best_recall=best)
 
-    def _epoch(
-        self, progress: Progress, batches: islice[Batch], n_steps: int, tasks: tuple[ColdTask, ...]
-    ) -> Progress:
+    def _epoch(self, progress: Progress, batches: islice[Batch], n_steps: int, tasks: tuple[ColdTask, ...]) -> Progress:
         started = time.monotonic()
         epoch = progress.epoch + 1
         loss = self._train(batches, epoch) / n_steps

@@ -194,9 +194,19 @@ class ColdStartSettings(Group):
 class BlockSettings(Group):
     """Which scorers there are, and their sizes."""
 
-    enabled: tuple[Literal["factors", "content", "demographic", "popularity", "trend", "deep", "habit", "recent",
-                           "neighbours"], ...] = (
-        "factors", "content", "demographic", "popularity", "trend", "deep", "habit", "recent", "neighbours",
+    enabled: tuple[
+        Literal["factors", "content", "demographic", "popularity", "trend", "deep", "habit", "recent", "neighbours"],
+        ...,
+    ] = (
+        "factors",
+        "content",
+        "demographic",
+        "popularity",
+        "trend",
+        "deep",
+        "habit",
+        "recent",
+        "neighbours",
     )
     content_width: Annotated[int, Field(ge=8, le=1024)] = 256
     content_prior: Positive = 10.0

@@ -134,9 +134,7 @@ def _scored_users(users: DataFrame, pairs: DataFrame, length: int) -> DataFrame:
     )
 
 
-def _items(
-    item_vectors: DataFrame, examples: DataFrame, length: int, held_out_share: float, seed: int
-) -> DataFrame:
+def _items(item_vectors: DataFrame, examples: DataFrame, length: int, held_out_share: float, seed: int) -> DataFrame:
     """Every item with its content and its smoothed share of the training part.
 
     log_q = log((n + 1) / (N + items)), so that an item without examples has a finite correction.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from recsys_spark.evaluate.comparison import BASELINES, RECSYS, SHELF_OF
@@ -20,12 +21,19 @@ def summary(metrics: Sequence[Mapping[str, Any]]) -> Table:
     """
     found = {(r["model"], r["slice"], r["metric"]): r for r in metrics if r["bucket"] == "all"}
     models = [m for m in (RECSYS, *BASELINES) if any(model == m for model, *_ in found)]
-    table = Table(title="Backtest: recsys beside the baselines", title_justify="left")
-    table.add_column("slice")
+    # Light enough that nothing is cut on a terminal of 80 columns.
+    table = Table(
+        title=f"Backtest at {metrics[0]['k'] if metrics else 0}: recsys beside the baselines",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("slice", no_wrap=True)
     table.add_column("users", justify="right")
-    table.add_column("metric")
+    table.add_column("metric", no_wrap=True)
     for model in models:
-        table.add_column(model, justify="right")
+        table.add_column(model, justify="right", no_wrap=True)
     for slice_ in SHELF_OF:
         for metric in METRICS:
             row = [found.get((m, slice_, metric)) for m in models]
@@ -38,7 +46,7 @@ def _cells(slice_: str, metric: str, row: Sequence[Mapping[str, Any] | None]) ->
     known = [r for r in row if r is not None]
     best = max(r["value"] for r in known)
     values = ["-" if r is None else _marked(r["value"], best) for r in row]
-    return [slice_, f"{known[0]['n_users']:,}", f"{metric}@{known[0]['k']}", *values]
+    return [slice_, f"{known[0]['n_users']:,}", metric, *values]
 
 
 def _marked(value: float, best: float) -> str:

@@ -105,10 +105,12 @@ def _bare(name: str, ids: DataFrame) -> DataFrame:
     for field in table(name).fields:
         if field.type.startswith("map<"):
             neutral[field.name] = F.create_map().cast(field.type)
-    return ids.select(*[
-        F.col(f.name) if f.name in ids.columns else neutral.get(f.name, F.lit(None)).cast(f.type).alias(f.name)
-        for f in table(name).fields
-    ])
+    return ids.select(
+        *[
+            F.col(f.name) if f.name in ids.columns else neutral.get(f.name, F.lit(None)).cast(f.type).alias(f.name)
+            for f in table(name).fields
+        ]
+    )
 
 
 __all__ = ["Cleaned", "Judged", "check_balance", "clean", "judge", "latest_plausible", "require_events", "settle"]

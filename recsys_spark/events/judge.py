@@ -75,9 +75,7 @@ def _with_excluded_items(events: DataFrame, items: DataFrame, settings: Cleaning
     return with_reason(marked, "item_excluded", F.col("_excluded")).drop("_excluded")
 
 
-def _with_unknown_ids(
-    events: DataFrame, users: DataFrame, items: DataFrame, settings: CleaningSettings
-) -> DataFrame:
+def _with_unknown_ids(events: DataFrame, users: DataFrame, items: DataFrame, settings: CleaningSettings) -> DataFrame:
     if settings.unknown_ids == "add":
         return events
     for key, masters in (("user_id", users), ("item_id", items)):
@@ -104,9 +102,9 @@ def _with_caps(events: DataFrame, settings: CleaningSettings) -> DataFrame:
     return events.select(
         *kept,
         event_hash(business).alias("event_id"),
-        F.array_compact(
-            F.array(*[F.when(F.col(c) > cap, F.lit(f"capped:{c}")) for c, cap in caps.items()])
-        ).alias(CHANGES),
+        F.array_compact(F.array(*[F.when(F.col(c) > cap, F.lit(f"capped:{c}")) for c, cap in caps.items()])).alias(
+            CHANGES
+        ),
         # least() skips nulls, which would turn an unknown dwell into the cap.
         *[F.when(F.col(c) > cap, F.lit(cap)).otherwise(F.col(c)).alias(c) for c, cap in caps.items()],
     )

@@ -66,9 +66,7 @@ def as_id(raw: DataFrame, column: str) -> Column:
     """An id as trimmed text. Whole floats, which is what pandas makes of nullable integers, lose their ``.0``."""
     if isinstance(raw.schema[column].dataType, T.FloatType | T.DoubleType):
         whole = F.col(column).cast("bigint")
-        text = F.when(whole == F.col(column), whole.cast("string")).when(
-            ~F.isnan(column), F.col(column).cast("string")
-        )
+        text = F.when(whole == F.col(column), whole.cast("string")).when(~F.isnan(column), F.col(column).cast("string"))
         return text.alias(column)
     return as_text(column)
 

@@ -12,8 +12,10 @@ SECONDS_PER_DAY = 86_400.0
 
 def age_days(ts: str | Column, as_of: datetime) -> Column:
     """Days from ``ts`` to ``as_of``; 0 for what lies after it."""
-    seconds = F.lit(as_of.timestamp()) - F.col(ts).cast("double") if isinstance(ts, str) else (
-        F.lit(as_of.timestamp()) - ts.cast("double")
+    seconds = (
+        F.lit(as_of.timestamp()) - F.col(ts).cast("double")
+        if isinstance(ts, str)
+        else (F.lit(as_of.timestamp()) - ts.cast("double"))
     )
     return F.greatest(seconds / SECONDS_PER_DAY, F.lit(0.0))
 

@@ -66,8 +66,9 @@ def make_items(spark: SparkSession, source: SyntheticSource) -> DataFrame:
     return spark.range(source.items).select(
         item_id_of(item).alias("item_id"),
         F.concat_ws(" ", brand, colour, noun).alias("title"),
-        F.concat_ws(" ", F.lit("A"), colour, noun, F.lit("for"), department, F.lit("from our"), section, F.lit("range"))
-        .alias("description"),
+        F.concat_ws(
+            " ", F.lit("A"), colour, noun, F.lit("for"), department, F.lit("from our"), section, F.lit("range")
+        ).alias("description"),
         brand.alias("brand"),
         _path(item, seed, department, section).alias("category_path"),
         price_of(item, seed).alias("price"),

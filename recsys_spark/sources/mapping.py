@@ -31,8 +31,9 @@ def map_columns(name: str, frame: DataFrame, source: TableSource) -> DataFrame:
     if faults:
         found = ", ".join(c for c in frame.columns if c not in (SOURCE_FILE, UNPARSED))
         raise ContractError(
-            f"table {name} cannot be made from {source.path}:\n  " + "\n  ".join(faults) +
-            f"\nThe source has the columns {found}. Change columns, constants, attributes or measures under "
+            f"table {name} cannot be made from {source.path}:\n  "
+            + "\n  ".join(faults)
+            + f"\nThe source has the columns {found}. Change columns, constants, attributes or measures under "
             f"source.{name} in the settings."
         )
     columns = {c: F.lit(v) for c, v in source.constants.items()}

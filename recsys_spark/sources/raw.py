@@ -29,9 +29,7 @@ def as_raw(name: str, frame: DataFrame) -> DataFrame:
     """The frame with the raw columns of a table in their order; those that it lacks are null, others are dropped."""
     types = {f.name: f.type for f in table(name).fields} | {SOURCE_FILE: "string", UNPARSED: "string"}
     found = set(frame.columns)
-    return frame.select(*[
-        F.col(c) if c in found else F.lit(None).cast(types[c]).alias(c) for c in raw_columns(name)
-    ])
+    return frame.select(*[F.col(c) if c in found else F.lit(None).cast(types[c]).alias(c) for c in raw_columns(name)])
 
 
 def users_of(events: DataFrame) -> DataFrame:

@@ -96,12 +96,16 @@ def _choices(spark: SparkSession, source: SyntheticSource) -> DataFrame:
     seed, key = source.seed, (F.col("user"), F.col("choice"))
     mean = source.events_per_user / EVENTS_PER_CHOICE
     count = 1 + F.floor(exponential(max(mean - 0.5, 0.0), uniform(seed, "activity", F.col("user"))))
-    active = spark.range(source.users).select(F.col("id").alias("user")).where(
-        uniform(seed, "new user", F.col("user")) >= source.new_user_share
+    active = (
+        spark.range(source.users)
+        .select(F.col("id").alias("user"))
+        .where(uniform(seed, "new user", F.col("user")) >= source.new_user_share)
     )
-    timed = active.select("user", F.explode(F.sequence(F.lit(0), (count - 1).cast("int"))).alias("choice")).select(
-        "user", "choice", F.floor(F.col("choice") / CHOICES_PER_SESSION).alias("session")
-    ).select("*", _seconds(source).alias("seconds"))
+    timed = (
+        active.select("user", F.explode(F.sequence(F.lit(0), (count - 1).cast("int"))).alias("choice"))
+        .select("user", "choice", F.floor(F.col("choice") / CHOICES_PER_SESSION).alias("session"))
+        .select("*", _seconds(source).alias("seconds"))
+    )
     chosen = timed.select("*", F.array(*[_candidate(source, n) for n in range(CANDIDATES)]).alias("candidates"))
     chosen = chosen.select("*", _taken(source).alias("item")).where(F.col("item").isNotNull()).drop("candidates")
     return chosen.select(
@@ -146,8 +150,9 @@ def _taken(source: SyntheticSource) -> Column:
     launched = F.lit(END.timestamp())
     on_sale = F.filter(
         "candidates",
-        lambda item: ~is_new(item, source)
-        & (launched - age_days_of(item, source) * SECONDS_PER_DAY <= F.col("seconds")),
+        lambda item: (
+            ~is_new(item, source) & (launched - age_days_of(item, source) * SECONDS_PER_DAY <= F.col("seconds"))
+        ),
     )
     gender = _gender(F.col("user"), source.seed)
     suits = F.filter(on_sale, lambda item: brand_of(item, source.seed) % len(GENDERS) == gender)

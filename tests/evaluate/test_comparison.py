@@ -99,4 +99,4 @@ def test_the_summary_marks_the_best_of_each_row():
     ]
     table = summary(rows)
     assert [c.header for c in table.columns] == ["slice", "users", "metric", "recsys", "own habit"]
-    assert [next(c.cells) for c in table.columns] == ["warm", "1,234", "recall@10", "0.2500", "[bold]0.5000[/]"]
+    assert [next(c.cells) for c in table.columns] == ["warm", "1,234", "recall", "0.2500", "[bold]0.5000[/]"]
