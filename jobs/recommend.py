@@ -22,7 +22,7 @@ def run(job: Job) -> None:
     rank, items = job.settings.rank, job.read("items")
     users, blocks, boosts = job.read("user_blocks"), available(job.read("item_blocks"), items), job.read("boosts")
     interactions = job.read("interactions")
-    weights = job.with_fold("backtest").read("route_weights").collect()
+    weights = job.read("route_weights").collect()
     learned = Variant.from_rows("recsys", weights)
     layout = layout_of(job.read("blocks").collect())
     size, cores = (rank.users_per_task, rank.items_per_task), job.spark.sparkContext.defaultParallelism

@@ -222,7 +222,7 @@ class BlockSettings(Group):
     demographic_prior: Positive = 20.0
     neighbours: Count = 50
     """Neighbours kept per item."""
-    neighbour_history: Count = 50
+    neighbour_history: Count = 30
     """Strongest items of a user that neighbours are counted and looked up from."""
     neighbour_shrinkage: Annotated[float, Field(ge=0)] = 2.0
     boosts_per_user: Count = 300
@@ -267,6 +267,8 @@ class BacktestSettings(Group):
     """How the project judges itself and learns its weights."""
 
     cold_user_share: Share = 0.2
+    min_cold_users: Count = 400
+    """A small shop hides more than cold_user_share, up to two fifths, or a handful of users would teach the weights."""
     cold_item_share: Share = 0.2
     holdout: Literal["auto", "time", "last"] = "auto"
     """time: everything in the last period; last: each user's last day; auto: time where enough users span the cut."""

@@ -25,6 +25,9 @@ SPANNING_SHARE = 0.3
 ENOUGH_DESCRIBED_USERS = 500
 ENOUGH_DESCRIBED_SHARE = 0.5
 
+MOST_HIDDEN = 0.4
+"""Share of the users that is hidden at most for the sake of min_cold_users; the rest must still be learned from."""
+
 
 @dataclass(frozen=True)
 class SplitPlan:
@@ -35,12 +38,14 @@ class SplitPlan:
         cut: Start of the hold-out period of ``time``; unused by ``last``.
         described_only: Hide only users with attributes: a cold user without any teaches nothing about attributes.
         purchases_only: Only purchases count as truth, because there are some.
+        cold_user_share: Share of the users that may be hidden; None for the setting as it is.
     """
 
     method: str
     cut: datetime
     described_only: bool
     purchases_only: bool
+    cold_user_share: float | None = None
 
 
 def plan_split(events: DataFrame, users: DataFrame, settings: BacktestSettings) -> SplitPlan:
@@ -66,7 +71,18 @@ def plan_split(events: DataFrame, users: DataFrame, settings: BacktestSettings) 
             f"table events: its first event is at or after the cut at {cut:%Y-%m-%d %H:%M} UTC, so nothing is left to "
             f"learn from; set backtest.holdout to last, or backtest.holdout_share below {settings.holdout_share}"
         )
-    return SplitPlan(method, cut, _enough_described(events, users), bool(found["purchases"]))
+    total, described = _active_users(events, users)
+    described_only = described >= ENOUGH_DESCRIBED_USERS or 0 < ENOUGH_DESCRIBED_SHARE * total <= described
+    share = _enough_hidden(settings, described if described_only else total)
+    return SplitPlan(method, cut, described_only, bool(found["purchases"]), share)
+
+
+def _enough_hidden(settings: BacktestSettings, eligible: int) -> float:
+    """The share of users to hide: more than the setting where that would leave too few to learn weights from."""
+    if not settings.cold_user_share or not eligible:
+        return settings.cold_user_share
+    wanted = min(settings.min_cold_users / eligible, MOST_HIDDEN)
+    return max(settings.cold_user_share, wanted)
 
 
 def split(
@@ -126,12 +142,11 @@ def _spanning_share(events: DataFrame, cut: datetime) -> float:
     return float(row["share"] or 0.0) if row else 0.0
 
 
-def _enough_described(events: DataFrame, users: DataFrame) -> bool:
-    """Whether enough users with events have attributes to hide only such."""
+def _active_users(events: DataFrame, users: DataFrame) -> tuple[int, int]:
+    """How many users have events, and how many of them have attributes."""
     active = events.select("user_id").distinct().join(_described(users), "user_id", how="left")
     row = active.agg(F.count("*").alias("users"), F.count("described").alias("described")).first()
-    described, total = (row["described"], row["users"]) if row else (0, 0)
-    return described >= ENOUGH_DESCRIBED_USERS or 0 < ENOUGH_DESCRIBED_SHARE * total <= described
+    return (row["users"], row["described"]) if row else (0, 0)
 
 
 def _described(users: DataFrame) -> DataFrame:
@@ -147,7 +162,8 @@ def _hash_share(seed: int, salt: str, column: str) -> Column:
 
 def _with_hidden(events: DataFrame, users: DataFrame, plan: SplitPlan, settings: BacktestSettings) -> DataFrame:
     """Add hidden_user, hidden_item and counts (the event would be truth if it were held out)."""
-    hidden_user = _hash_share(settings.seed, "user", "user_id") < settings.cold_user_share
+    share = settings.cold_user_share if plan.cold_user_share is None else plan.cold_user_share
+    hidden_user = _hash_share(settings.seed, "user", "user_id") < share
     if plan.described_only:
         events = events.join(_described(users), "user_id", how="left")
         hidden_user = hidden_user & F.col("described").isNotNull()

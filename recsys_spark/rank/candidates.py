@@ -61,7 +61,7 @@ def candidates(
     draw: Draw,
     grid: Grid,
 ) -> DataFrame:
-    """Users of the learning half with their hidden items, each scorer's best items, and some items at random.
+    """Users with their hidden items, each scorer's best items, and some items at random.
 
     An item that stands for others of its kind carries their number as its weight. With several shards each gives its
     part of the best, so the union may miss a few of the overall best of one scorer.
@@ -71,7 +71,7 @@ def candidates(
         item_blocks: the items that may be recommended.
         boosts: the table.
         names: scorers, in the order of the result's scores.
-        truth: the table; rows with half = learn are used.
+        truth: the table, or its half that may teach.
         excluded: pairs (user_id, item_id) that are no candidates, or None.
         draw: sizes and seed.
         grid: buckets and shards.
@@ -93,7 +93,7 @@ def _positives(
     user_blocks: DataFrame, item_blocks: DataFrame, truth: DataFrame, excluded: DataFrame | None
 ) -> DataFrame:
     """route, item_group, user_id with the hidden items of that group as aligned arrays."""
-    learn = truth.where("half = 'learn'").groupBy("user_id", "item_id").agg(F.max("in_window").alias("in_window"))
+    learn = truth.groupBy("user_id", "item_id").agg(F.max("in_window").alias("in_window"))
     if excluded is not None:
         learn = learn.join(excluded, ["user_id", "item_id"], "left_anti")
     grouped = (

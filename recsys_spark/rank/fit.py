@@ -97,15 +97,19 @@ def ndcg(examples: Examples, weights: np.ndarray) -> np.ndarray:
 
 
 def learn_weights(examples: Examples) -> np.ndarray:
-    """Weights [scorers] for scaled examples: at least as good on them by ndcg@10 as the best scorer alone."""
+    """Weights [scorers] for scaled examples; by ndcg@10 on them the best scorer alone is not clearly better."""
     speaking = examples.speaking()
     if not speaking.any():
         return np.zeros(len(speaking))
     singles = [single for single, speaks in zip(np.eye(len(speaking)), speaking, strict=True) if speaks]
     best_single = max(singles, key=lambda weights: ndcg(examples, weights).mean())
-    starts = [np.where(speaking, listwise(examples), 0.0), best_single]
-    found = [_climb(examples, start, speaking) for start in starts if start.any()]
-    return max(found, key=lambda weights: ndcg(examples, weights).mean())
+    mixed = np.where(speaking, listwise(examples), 0.0)
+    from_single = _climb(examples, best_single, speaking)
+    if not mixed.any():
+        return from_single
+    from_mixed = _climb(examples, mixed, speaking)
+    single_wins = _clearly_better(ndcg(examples, from_single), ndcg(examples, from_mixed))
+    return from_single if single_wins else from_mixed
 
 
 def listwise(examples: Examples) -> np.ndarray:

@@ -45,7 +45,13 @@ def spec_of(planted: Path, folder: Path, **changed: Any) -> TrainingSpec:
         "example_files": _uris(planted, "training_examples"),
         "user_files": _uris(planted, "training_users"),
         "item_files": _uris(planted, "training_items"),
-        "width": 16, "hidden": (32,), "batch_size": 128, "epochs": 6, "patience": 6, "learning_rate": 0.2, "seed": 3,
+        "width": 16,
+        "hidden": (32,),
+        "batch_size": 128,
+        "epochs": 6,
+        "patience": 6,
+        "learning_rate": 0.2,
+        "seed": 3,
         "threads": 1,
     }
     return TrainingSpec(folder=str(folder), **{**settings, **changed})
@@ -105,9 +111,15 @@ def _padded(history: list[int]) -> list[int]:
 
 
 TYPES = {
-    "part": pa.string(), "user_idx": pa.int64(), "attribute_idx": pa.list_(pa.int32()),
-    "history_idx": pa.list_(pa.int32()), "item_idx": pa.int32(), "weight": pa.float32(),
-    "feature_idx": pa.list_(pa.int32()), "dense": pa.list_(pa.float32()), "log_q": pa.float32(),
+    "part": pa.string(),
+    "user_idx": pa.int64(),
+    "attribute_idx": pa.list_(pa.int32()),
+    "history_idx": pa.list_(pa.int32()),
+    "item_idx": pa.int32(),
+    "weight": pa.float32(),
+    "feature_idx": pa.list_(pa.int32()),
+    "dense": pa.list_(pa.float32()),
+    "log_q": pa.float32(),
     "is_held_out": pa.bool_(),
 }
 

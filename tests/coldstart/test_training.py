@@ -71,9 +71,7 @@ def test_a_resumed_training_ends_like_an_undisturbed_one(once, spec_in, tmp_path
     digest = run(spec, Ranks())
     undisturbed, resumed = _log(once[0]), _log(spec)
     assert [line["epoch"] for line in resumed] == [line["epoch"] for line in undisturbed]
-    np.testing.assert_allclose(
-        [line["loss"] for line in resumed], [line["loss"] for line in undisturbed], rtol=1e-3
-    )
+    np.testing.assert_allclose([line["loss"] for line in resumed], [line["loss"] for line in undisturbed], rtol=1e-3)
     assert digest in {line["weights_sha256"] for line in resumed}
 
 

@@ -15,9 +15,7 @@ def shop(rows):
     """Users a (items 0, 1, 2), b (item 1) and c (new); item 3 is new."""
 
     def met(user: str, item: int, day: int, strength: float = 1.0) -> dict:
-        return dict(
-            user_id=user, item_id=f"i{item}", strength=strength, first_ts=DAYS[day], last_ts=DAYS[8 - day]
-        )
+        return dict(user_id=user, item_id=f"i{item}", strength=strength, first_ts=DAYS[day], last_ts=DAYS[8 - day])
 
     interactions = rows("interactions", met("a", 0, 0), met("a", 1, 1), met("a", 2, 1, 1000.0), met("b", 1, 2, 0.0))
     users = rows(

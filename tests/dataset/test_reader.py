@@ -28,9 +28,7 @@ def _files(folder: Path, n_files: int = 4, rows: int = 50) -> list[str]:
 
 
 def _epoch(files: list[str], shard: Shard, seed: int, size: int = 16) -> list[dict[str, np.ndarray]]:
-    return list(
-        shuffled_batches(files, COLUMNS, part="train", batch_size=size, shard=shard, seed=seed, block_rows=64)
-    )
+    return list(shuffled_batches(files, COLUMNS, part="train", batch_size=size, shard=shard, seed=seed, block_rows=64))
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3])

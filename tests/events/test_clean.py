@@ -68,14 +68,16 @@ def test_no_usable_event_is_one_error_that_counts_the_reasons(raw):
 
 
 ROWS = st.lists(
-    st.fixed_dictionaries({
-        "user_id": st.sampled_from([None, "", "u1", "u2"]),
-        "item_id": st.sampled_from([None, "i1", "i2", "i3"]),
-        "event_type": st.sampled_from(["view", "search", "purchase", "?", None]),
-        "ts": st.sampled_from(["2024-01-02", "2024-01-02T01:00:00", "2999-01-01", "never", None]),
-        "price": st.sampled_from([None, "1", "NaN", "-1", "x"]),
-        "quantity": st.sampled_from([None, "1", "0", "1e9"]),
-    }),
+    st.fixed_dictionaries(
+        {
+            "user_id": st.sampled_from([None, "", "u1", "u2"]),
+            "item_id": st.sampled_from([None, "i1", "i2", "i3"]),
+            "event_type": st.sampled_from(["view", "search", "purchase", "?", None]),
+            "ts": st.sampled_from(["2024-01-02", "2024-01-02T01:00:00", "2999-01-01", "never", None]),
+            "price": st.sampled_from([None, "1", "NaN", "-1", "x"]),
+            "quantity": st.sampled_from([None, "1", "0", "1e9"]),
+        }
+    ),
     max_size=12,
 )
 MASTERS = st.lists(st.sampled_from(["u1", "u2", "i1", "i2", None, " "]), max_size=4)

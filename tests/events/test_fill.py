@@ -20,9 +20,7 @@ def measures(raw, **changed) -> dict[str, dict]:
     return {r["user_id"]: r.asDict() for r in frame.collect()}
 
 
-@pytest.mark.parametrize(
-    ("method", "income"), [("constant", 0.0), ("mean", 40.0), ("median", 20.0), ("knn", 90.0)]
-)
+@pytest.mark.parametrize(("method", "income"), [("constant", 0.0), ("mean", 40.0), ("median", 20.0), ("knn", 90.0)])
 def test_a_missing_measure_is_filled_and_told(raw, method, income):
     found = measures(raw, fill_measures=method, fill_neighbours=1)
     assert found["d"]["measures"] == {"age": 72.0, "income": income}

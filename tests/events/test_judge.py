@@ -69,7 +69,10 @@ def test_equal_events_are_kept_once_and_null_is_not_empty(raw):
     # A price that is no number reads as none, so that the last two have equal columns: only one of them is accepted.
     rows = judged_events(raw, {"platform": "web"}, {"platform": "web"}, {"price": None}, {"price": "cheap"})
     assert sorted((r["platform"] or "", r["_duplicate"], len(r["_reasons"])) for r in rows) == [
-        ("", False, 0), ("", False, 1), ("web", False, 0), ("web", True, 0)
+        ("", False, 0),
+        ("", False, 1),
+        ("web", False, 0),
+        ("web", True, 0),
     ]
 
 
@@ -102,7 +105,9 @@ def test_ids_that_pandas_made_floats_are_whole(spark):
     )
     rows = judge_users(raw, CleaningSettings()).collect()
     assert sorted((r["user_id"] or "", r["_reasons"]) for r in rows) == [
-        ("", ["user_id_missing"]), ("0.5", []), ("900", [])
+        ("", ["user_id_missing"]),
+        ("0.5", []),
+        ("900", []),
     ]
 
 

@@ -90,10 +90,6 @@ def test_excluded_pairs_are_neither_positives_nor_negatives(shop, rows, spark):
     assert len(mine) == 22
 
 
-def test_the_reporting_half_teaches_nothing(shop, rows):
-    assert found(shop, rows, truth_of(("u1", "i01"), half="report")) == []
-
-
 def test_shards_share_the_work_and_no_pair_comes_twice(shop, rows):
     whole = found(shop, rows, truth_of(("u1", "i01")), draw=Draw(users=5, top=30, others=30), grid=Grid(1, 3))
     assert sorted(r["item_id"] for r in whole) == [i["item_id"] for i in shop.items if i["item_group"] == "established"]

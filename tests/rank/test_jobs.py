@@ -18,7 +18,7 @@ from recsys_spark.lake import Lake
 BLOCKS = ("blocks", "user_blocks", "item_blocks", "boosts", "interactions")
 READ = {
     "backtest": (*BLOCKS, "truth"),
-    "full": (*BLOCKS, "items", "item_vectors", "user_profiles", "training_log"),
+    "full": (*BLOCKS, "events", "items", "item_vectors", "user_profiles", "training_log"),
 }
 AS_OF = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -28,12 +28,13 @@ def job(spark, rows, tmp_path):
     shop = small_shop(n_users=8, n_items=30)
     users = [user["user_id"] for user in shop.users]
     truth = [
-        {"slice": "warm", "user_id": user, "item_id": f"i{n:02}", "half": "learn", "in_window": True}
+        {"slice": "warm", "user_id": user, "item_id": f"i{n:02}", "half": ("learn", "report")[n % 2], "in_window": True}
         for n, user in enumerate(users)
     ]
     tables = {
         # One item is off the shelves.
         "items": [{"item_id": i["item_id"], "available": i["item_id"] != "i07"} for i in shop.items],
+        "events": [{"event_id": i["item_id"], "item_id": i["item_id"]} for i in shop.items],
         "item_vectors": [{"item_id": i["item_id"], "n_events": i["n_events"]} for i in shop.items],
         "user_profiles": [{"user_id": user} for user in users],
         "blocks": [{"block": b, "start": start, "width": width} for b, (start, width) in LAYOUT.items()],
@@ -57,8 +58,11 @@ def job(spark, rows, tmp_path):
 
 def test_weights_lists_and_audiences_are_written_and_missing_rows_are_counted(job):
     learn_weights.run(job)
-    weights = job.with_fold("backtest").read("route_weights").collect()
-    assert len(weights) == 4 * 2 * len(SCORERS)
+    judged, published = (job.with_fold(f).read("route_weights").collect() for f in ("backtest", "full"))
+    assert len(judged) == len(published) == 4 * 2 * len(SCORERS)
+    # Only the published weights may know the reporting half.
+    assert max(row["n_users"] for row in judged) == 4
+    assert max(row["n_users"] for row in published) == 8
 
     recommend.run(job)
     lists = job.read("recommendations").collect()

@@ -19,7 +19,10 @@ def events(tmp_path):
     path = tmp_path / "events.csv"
     path.write_text(EVENTS)
     return TableSource(
-        path=str(path), format="csv", columns=COLUMNS, constants={"event_type": "purchase"},
+        path=str(path),
+        format="csv",
+        columns=COLUMNS,
+        constants={"event_type": "purchase"},
         timestamp_format="dd/MM/yyyy HH:mm",
     )
 
@@ -52,8 +55,12 @@ def test_json_lines_with_attributes_measures_and_a_path(spark, events, tmp_path)
         "{broken\n"
     )
     items = TableSource(
-        path=str(path), format="jsonl", columns={"category_path": "dept,shelf"},
-        attributes=("tags", "material=made_of"), measures=("kg",), list_separator="|",
+        path=str(path),
+        format="jsonl",
+        columns={"category_path": "dept,shelf"},
+        attributes=("tags", "material=made_of"),
+        measures=("kg",),
+        list_separator="|",
     )
     found = read_files(spark, files(events, items=items)).items.collect()
     row = next(r for r in found if r["item_id"] == "i1")

@@ -28,9 +28,7 @@ def test_the_guess_loads_and_reads_the_files(spark, shop, tmp_path):
     path = tmp_path / "shop.yaml"
     path.write_text(text)
     source = load_settings(path).source
-    assert source.events.columns == {
-        "user_id": "Customer_No", "item_id": "SKU", "ts": "Order Date", "quantity": "Qty"
-    }
+    assert source.events.columns == {"user_id": "Customer_No", "item_id": "SKU", "ts": "Order Date", "quantity": "Qty"}
     assert source.events.constants == {"event_type": "purchase"}
     assert source.events.timestamp_format == "dd/MM/yyyy"
     assert (source.users.attributes, source.users.measures) == (("age_group",), ("income",))
@@ -57,8 +55,11 @@ def test_a_file_without_users_is_refused(spark, tmp_path):
 
 def test_names_are_matched_once_and_the_most_telling_wins():
     assert match("events", ["user", "UserID", "item", "date", "timestamp"]) == {
-        "user_id": "UserID", "item_id": "item", "ts": "timestamp"
+        "user_id": "UserID",
+        "item_id": "item",
+        "ts": "timestamp",
     }
     assert category_levels(["primary_category", "price", "secondary_category"]) == [
-        "primary_category", "secondary_category"
+        "primary_category",
+        "secondary_category",
     ]

@@ -27,13 +27,15 @@ def test_frames_have_the_raw_columns(shop):
 def test_all_kinds_of_events_are_there_with_what_belongs_to_them(shop):
     kinds = {
         r["event_type"]: r
-        for r in shop.events.groupBy("event_type").agg(
+        for r in shop.events.groupBy("event_type")
+        .agg(
             F.count("*").alias("n"),
             F.count("item_id").alias("items"),
             F.count("query_text").alias("queries"),
             F.count("dwell_seconds").alias("dwells"),
             F.max("ts").alias("last"),
-        ).collect()
+        )
+        .collect()
     }
     assert set(kinds) == {"view", "search", "cart", "purchase"}
     assert kinds["search"]["items"] == 0
