@@ -161,6 +161,16 @@ def test_plan_cuts_time_where_users_span_the_cut_and_counts_purchases(bought, us
     assert plan.described_only  # one of two: half
 
 
+@pytest.mark.parametrize(
+    ("wanted", "share", "found"),
+    [(400, 0.2, 0.4), (1, 0.2, 0.4), (1, 0.0, 0.0), (1, 0.7, 0.7)],
+)
+def test_a_small_shop_hides_more_users_but_never_most(bought, users, wanted, share, found):
+    events = bought(*[(u, f"i{d}", f"2024-01-0{d}") for u in ("u1", "u2") for d in range(1, 5)])
+    settings = BacktestSettings(cold_user_share=share, min_cold_users=wanted, holdout="last")
+    assert plan_split(events, users, settings).cold_user_share == pytest.approx(found)
+
+
 def test_plan_holds_out_the_last_day_where_few_users_span_the_cut(bought, users):
     short = bought(*[(f"v{d}", f"i{n}", f"2024-01-{d:02}", "view") for d in range(1, 11) for n in range(2)])
     plan = plan_split(short, users, BacktestSettings(holdout_share=0.1))
