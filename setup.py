@@ -30,7 +30,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["recsys_spark", "recsys_spark.*", "jobs"]),
-    package_data={"recsys_spark": ["py.typed", "evaluate/templates/*.html"]},
+    package_data={"recsys_spark": ["py.typed", "log4j2.properties", "evaluate/templates/*.html"]},
     install_requires=CORE,
     extras_require={"spark": SPARK, "train": TRAIN, "demo": DEMO, "dev": DEV},
     entry_points={"console_scripts": ["recsys = jobs.cli:main"]},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
@@ -11,6 +12,13 @@ from pyspark.sql import SparkSession
 from recsys_spark.config.settings import SparkSettings
 
 DELTA_PACKAGE = "io.delta:delta-spark_2.13:4.0.1"
+DELTA_JARS = (
+    "io.delta_delta-spark_2.13-4.0.1.jar",
+    "io.delta_delta-storage-4.0.1.jar",
+    "org.antlr_antlr4-runtime-4.13.1.jar",
+)
+"""What the package resolves to, as Spark names the files in its cache."""
+LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 
 REQUIRED = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -21,14 +29,13 @@ REQUIRED = {
 }
 
 DEFAULTS = {
-    "spark.jars.packages": DELTA_PACKAGE,
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     # A small lake would otherwise start 50 tasks per snapshot and 10,000 per vacuum.
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
-    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
+    "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
     "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
 }
 
@@ -54,6 +61,7 @@ def open_session(settings: SparkSettings, app_name: str) -> SparkSession:
         "spark.driver.memory": settings.driver_memory,
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         **DEFAULTS,
+        **delta_jars(),
         **settings.extra,
     }
     for key, value in wanted.items():
@@ -63,3 +71,14 @@ def open_session(settings: SparkSettings, app_name: str) -> SparkSession:
     session = SparkSession.builder.config(conf=conf).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def delta_jars(cache: Path = Path.home() / ".ivy2.5.2" / "jars") -> dict[str, str]:
+    """Delta's jars out of Spark's cache if all are there, else the package for Spark to resolve.
+
+    Resolving asks Maven Central at each start and prints thirty lines, also when nothing is to be fetched.
+    """
+    jars = [cache / name for name in DELTA_JARS]
+    if all(jar.is_file() for jar in jars):
+        return {"spark.jars": ",".join(str(jar) for jar in jars)}
+    return {"spark.jars.packages": DELTA_PACKAGE}

@@ -59,7 +59,7 @@ def refreshed(tmp_path_factory: pytest.TempPathFactory) -> Refreshed:
         check=False,
     )
     assert submitted.returncode == 0, submitted.stdout[-3000:] + submitted.stderr[-6000:]
-    return Refreshed(folder / "lake", conf, "e2e", submitted.stderr)
+    return Refreshed(folder / "lake", conf, "e2e", submitted.stdout + submitted.stderr)
 
 
 def write_inputs(folder: Path) -> None:
