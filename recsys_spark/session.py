@@ -18,6 +18,7 @@ DELTA_JARS = (
     "org.antlr_antlr4-runtime-4.13.1.jar",
 )
 """What the package resolves to, as Spark names the files in its cache."""
+JAR_CACHE = Path.home() / ".ivy2.5.2" / "jars"
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 
 REQUIRED = {
@@ -73,7 +74,7 @@ def open_session(settings: SparkSettings, app_name: str) -> SparkSession:
     return session
 
 
-def delta_jars(cache: Path = Path.home() / ".ivy2.5.2" / "jars") -> dict[str, str]:
+def delta_jars(cache: Path = JAR_CACHE) -> dict[str, str]:
     """Delta's jars out of Spark's cache if all are there, else the package for Spark to resolve.
 
     Resolving asks Maven Central at each start and prints thirty lines, also when nothing is to be fetched.
