@@ -22,7 +22,7 @@ def spark() -> Iterator[SparkSession]:
     session.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rows(spark: SparkSession):
     """rows("events", dict(...), dict(...)): a frame of that contract; what a row leaves out is neutral."""
 

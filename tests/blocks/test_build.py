@@ -9,7 +9,7 @@ from recsys_spark.config.settings import BlockSettings
 SETTINGS = BlockSettings(content_width=8, ridge_items=0.01, ridge_users=0.01, partials=1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def inputs(spark, rows):
     """Two kinds of users and items: dry users buy creams, oily users gels; one new user and one new item of each."""
     users = {"dry1": 0, "dry2": 0, "oily1": 1, "oily2": 1, "new_dry": 0, "bare": None}
@@ -66,7 +66,7 @@ def inputs(spark, rows):
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scores(inputs):
     layout = make_layout(inputs, SETTINGS, rank=2, deep_width=2)
     lifts, targets = make_lifts(inputs, SETTINGS), make_targets(inputs, SETTINGS, layout)

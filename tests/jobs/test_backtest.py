@@ -100,4 +100,4 @@ def test_the_backtest_judges_every_contender_on_the_report_half(job, rows, tmp_p
         served = [r for r in found if (r.slice, r.bucket, r.metric) == (name, "all", "served")]
         assert {(r.value, r.n_users) for r in served} == {(1.0, len(users))}
     assert "Backtest report" in (tmp_path / "report.html").read_text()
-    assert "recall@2" in capsys.readouterr().out
+    assert "Backtest at 2" in capsys.readouterr().out
