@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from jobs.steps import STEPS, Step
+from jobs.steps import STEPS, Command
 
 app = typer.Typer(
     name="recsys",
@@ -38,7 +38,7 @@ def run_module(module: str, argv: Sequence[str]) -> int:
     return int(importlib.import_module(module).main(list(argv)))
 
 
-def tables_of(step: Step) -> str:
+def tables_of(step: Command) -> str:
     """What ``--help`` says below the options: the tables that go in and come out."""
     writes = ", ".join(step.writes) or "every table of both folds and one row in releases"
     return f"\nreads:  {', '.join(step.reads)}\nwrites: {writes}\n        (docs/tables.md describes every column)"

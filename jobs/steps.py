@@ -8,7 +8,7 @@ from recsys_spark.contracts import ALL_TABLES
 
 
 @dataclass(frozen=True)
-class Step:
+class Command:
     """One job, as the command line and the deployments know it."""
 
     name: str
@@ -29,47 +29,47 @@ class Step:
 _PROFILES = ("user_profiles", "item_vectors")
 _SCORING = ("user_blocks", "item_blocks", "blocks", "boosts")
 
-STEPS: dict[str, Step] = {
+STEPS: dict[str, Command] = {
     step.name: step
     for step in (
-        Step("ingest", "Read the source, clean it, keep what was refused in quarantine.", ("the source",)),
-        Step("split", "Hide a share of users, items and time from the backtest fold.", ("events", "users", "items")),
-        Step("build_profiles", "Describe every user: attributes, habits, state.", ("events", "users", "items")),
-        Step(
+        Command("ingest", "Read the source, clean it, keep what was refused in quarantine.", ("the source",)),
+        Command("split", "Hide a share of users, items and time from the backtest fold.", ("events", "users", "items")),
+        Command("build_profiles", "Describe every user: attributes, habits, state.", ("events", "users", "items")),
+        Command(
             "build_item_vectors",
             "Describe every item: attributes, text, company in sessions.",
             ("events", "items", "interactions"),
         ),
-        Step("train_als", "Factorise what users with events did.", ("interactions", *_PROFILES)),
-        Step(
+        Command("train_als", "Factorise what users with events did.", ("interactions", *_PROFILES)),
+        Command(
             "materialize_dataset",
             "Write the deep model's examples.",
             ("events", "interactions", "user_features", "item_features", *_PROFILES),
         ),
-        Step(
+        Command(
             "train_coldstart",
             "Train the two towers outside Spark, and keep what they say of everyone.",
             ("training_examples", "training_users", "training_items"),
         ),
-        Step(
+        Command(
             "build_blocks",
             "Put all scorers side by side: one vector a user, one an item, and sparse boosts.",
             ("events", "interactions", "user_factors", "item_factors", "tower_vectors", *_PROFILES),
         ),
-        Step(
+        Command(
             "learn_weights", "Learn each route's weights on users and items that the split hid.", (*_SCORING, "truth")
         ),
-        Step(
+        Command(
             "recommend",
             "Write every user's lists, and every new item's audience.",
             (*_SCORING, "route_weights", "interactions", "items"),
         ),
-        Step(
+        Command(
             "backtest",
             "Judge the lists on what the split hid, beside baselines; write metrics and report.html.",
             (*_SCORING, "route_weights", "truth", "interactions", "items"),
         ),
-        Step(
+        Command(
             "refresh",
             "Run all of the above on both folds, audit, and publish one release; resumes by --run-id.",
             ("the source",),

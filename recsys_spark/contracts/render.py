@@ -9,7 +9,7 @@ from recsys_spark.contracts.tables import ALL_TABLES
 
 HEADER = """# Tables
 
-Rendered from `recsys_spark/contracts/tables.py` by `python -m recsys_spark.contracts.render > docs/tables.md`; a test
+Rendered from `recsys_spark/contracts/` by `python -m recsys_spark.contracts.render > docs/tables.md`; a test
 keeps it up to date. Each table is a Delta folder below the lake's root (`lake.path` in the settings), the backtest's
 below `backtest/`. The table `releases` says which versions belong together.
 """

@@ -72,6 +72,6 @@ def conform(contract: Contract, frame: DataFrame) -> DataFrame:
         listed = "\n  ".join(lines)
         raise ContractError(
             f"table {contract.name} does not match its contract:\n  {listed}\n"
-            f"Change the step that makes it ({contract.made_by}), or the contract in recsys_spark/contracts/tables.py."
+            f"Change the step that makes it ({contract.made_by}), or the contract in recsys_spark/contracts/."
         )
     return frame.select(*[F.col(f.name).alias(f.name, metadata={"comment": f.comment}) for f in contract.fields])
