@@ -74,16 +74,21 @@ def similarities(interactions: DataFrame, *, neighbours: int, history: int, shri
 
 
 def neighbour_boosts(interactions: DataFrame, similar: DataFrame, *, per_user: int, history: int) -> DataFrame:
-    """The sum of similarities of an item to the user's strongest items, and the one of them that adds most."""
-    kept = _top(
-        interactions.select("user_id", "item_id", F.col("strength").alias("value")), "user_id", "item_id", history
-    ).select("user_id", F.col("item_id").alias("other_id"), F.log1p("value").alias("weight"))
-    terms = kept.join(
-        similar.select(F.col("item_id"), "other_id", "similarity"), on="other_id", how="inner"
-    ).withColumn("term", F.col("weight") * F.col("similarity"))
+    """The sum of an item's similarities to the user's strongest items, and the one of them that adds most.
+
+    Candidates are the neighbours of the history's items. The other way round, items that have one of the history among
+    their own neighbours, a popular item would bring in most of the catalogue.
+    """
+    strength = F.col("strength").alias("value")
+    kept = _top(interactions.select("user_id", "item_id", strength), "user_id", "item_id", history)
+    met = kept.select("user_id", F.col("item_id").alias("met_id"), F.log1p("value").alias("weight"))
+    near = similar.select(F.col("item_id").alias("met_id"), F.col("other_id").alias("item_id"), "similarity")
+    terms = met.join(near, on="met_id", how="inner").select(
+        "user_id", "item_id", "met_id", (F.col("weight") * F.col("similarity")).alias("term")
+    )
     summed = terms.groupBy("user_id", "item_id").agg(
         F.round(F.sum("term"), 9).alias("value"),
-        F.max_by("other_id", F.struct("term", "other_id")).alias("because_item_id"),
+        F.max_by("met_id", F.struct("term", "met_id")).alias("because_item_id"),
     )
     return _top(summed, "user_id", "item_id", per_user).select(
         "user_id", "item_id", F.lit("neighbours").alias("scorer"), "value", "because_item_id"

@@ -54,7 +54,7 @@ def test_a_boost_names_the_item_of_the_history_that_adds_most(spark, rows):
         {"user_id": "u", "item_id": "b", "strength": 1.0},
     )
     similar = spark.createDataFrame(
-        [("x", "a", 0.2), ("x", "b", 0.5)], "item_id string, other_id string, similarity double"
+        [("a", "x", 0.2), ("b", "x", 0.5), ("x", "a", 0.9)], "item_id string, other_id string, similarity double"
     )
     (row,) = neighbour_boosts(met, similar, per_user=5, history=5).collect()
     assert (row.item_id, row.because_item_id) == ("x", "b")
