@@ -91,7 +91,8 @@ def _weight(strength: Column) -> Column:
 
 
 def _held_out(side: str, id_column: str, share: float, seed: int) -> Column:
-    return _hash_share(F.lit(side), F.col(id_column), seed=seed) < share
+    # A salt of its own: the backtest's split hashes ids too, and those it hid are not here to be held out again.
+    return _hash_share(F.lit(f"held out {side}"), F.col(id_column), seed=seed) < share
 
 
 def _hash_share(*columns: Column, seed: int) -> Column:
