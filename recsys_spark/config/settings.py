@@ -171,8 +171,8 @@ class ColdStartSettings(Group):
     item_feature_length: Count = 32
     batch_size: Count = 1024
     """Examples per step over all processes together."""
-    epochs: Count = 8
-    patience: Count = 3
+    epochs: Count = 20
+    patience: Count = 4
     """Epochs without a better validation recall before training stops."""
     learning_rate: Positive = 0.3
     temperature: Positive = 0.05
