@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import settings
 from pyspark.sql import DataFrame, SparkSession
 
 from recsys_spark.config.settings import SparkSettings
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.session import open_session
+
+# The same examples in every run: a red build must mean a change, not a lucky draw. Hunts use --hypothesis-seed.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

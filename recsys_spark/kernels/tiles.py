@@ -131,7 +131,7 @@ class Chosen:
 def top_n(
     users: Side, items: Side, scorers: Scorers, mixture: Mixture, shelves: Sequence[Shelf], excluded: Pairs
 ) -> Chosen:
-    """The best items of every user for every shelf: by logit, then raw score, then the item's position.
+    """The best items of every user for every shelf: by logit, ties by the item's position.
 
     Items must be in the order that breaks ties. Users are taken in tiles, so memory stays bounded.
     """
@@ -257,7 +257,7 @@ def _ordered(
     raw: np.ndarray,
     contributions: np.ndarray,
 ) -> Chosen:
-    order = np.lexsort((columns, -raw, -logit, rows))
+    order = np.lexsort((columns, -logit, rows))
     rank = np.arange(len(order)) - np.searchsorted(rows[order], rows[order]) + 1
     order, rank = order[rank <= length], rank[rank <= length]
     return Chosen(

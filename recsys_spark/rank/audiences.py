@@ -59,7 +59,7 @@ def audiences(
     about_new = boosts.join(new.select("item_id"), "item_id", "left_semi")
     users = with_sparse(user_blocks.select("user_id", "route", "vector"), about_new, None, names.sparse)
     found = lay_out(users, new, grid, partial(_audiences_of_cell, plan), FOUND)
-    order = Window.partitionBy("item_id").orderBy(F.desc("logit"), F.desc("raw"), "user_id")
+    order = Window.partitionBy("item_id").orderBy(F.desc("logit"), "user_id")
     ranked = found.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= length)
     return ranked.withColumn("score", probability()).select(*table("item_audiences").columns)
 

@@ -56,8 +56,8 @@ def top_n(
 ) -> DataFrame:
     """The first N items of every user and shelf under every variant.
 
-    Within a shelf both item groups compete by calibrated probability; ties go to the higher uncalibrated score, then to
-    the lower item_id. The order follows the logit, since the probability of sure things rounds to 1.
+    Within a shelf both item groups compete by calibrated probability; ties go to the lower item_id. The order
+    follows the logit, since the probability of sure things rounds to 1.
 
     Args:
         user_blocks: the table, or some users of it.
@@ -157,7 +157,7 @@ def _as_table(best: Chosen, variant: str, plan: _Plan, users: pa.Table, item_ids
 def _merged(found: DataFrame, shelves: Mapping[str, tuple[int, bool]]) -> DataFrame:
     """The best over all shards of each list."""
     one_list = Window.partitionBy("variant", "shelf", "user_id")
-    best_first = one_list.orderBy(F.desc("logit"), F.desc("raw"), "item_id")
+    best_first = one_list.orderBy(F.desc("logit"), "item_id")
     lengths = F.create_map(*[F.lit(part) for shelf, (length, _) in shelves.items() for part in (shelf, length)])
     ranked = found.withColumn("rank", F.row_number().over(best_first))
     return ranked.where(F.col("rank") <= lengths[F.col("shelf")])

@@ -27,8 +27,8 @@ def brute_force(users, items, scorers, mixture, shelf, excluded):
             ]
             kinds = users.kinds[user], items.kinds[item]
             raw = float(np.dot(mixture.coefficients[kinds], parts))
-            scored.append((-(mixture.slope[kinds] * raw + mixture.intercept[kinds]), -raw, int(item)))
-        found += [(user, item, rank) for rank, (_, _, item) in enumerate(sorted(scored)[: shelf.length], start=1)]
+            scored.append((-(mixture.slope[kinds] * raw + mixture.intercept[kinds]), int(item)))
+        found += [(user, item, rank) for rank, (_, item) in enumerate(sorted(scored)[: shelf.length], start=1)]
     return found
 
 

@@ -23,8 +23,8 @@ def brute_force(shop, variant, length):
             named = variant.weights[pair].items()
             raw = sum(shop.score(user, item, scorer) * weight / scale for scorer, (scale, weight) in named)
             slope, intercept = variant.calibration[pair]
-            scored.append((-(slope * raw + intercept), -raw, user["user_id"]))
-        found[item["item_id"]] = [(user, 1 / (1 + math.exp(logit))) for logit, _, user in sorted(scored)[:length]]
+            scored.append((-(slope * raw + intercept), user["user_id"]))
+        found[item["item_id"]] = [(user, 1 / (1 + math.exp(logit))) for logit, user in sorted(scored)[:length]]
     return found
 
 

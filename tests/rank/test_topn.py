@@ -27,9 +27,9 @@ def brute_force(shop, variant, length, eligible, banned):
             parts = {s: shop.score(user, item, s) * weights[s][1] / weights[s][0] for s in SCORERS if s in weights}
             raw = sum(parts.values())
             slope, intercept = variant.calibration[pair]
-            scored.append((-(slope * raw + intercept), -raw, item["item_id"], parts))
-        best = sorted(scored, key=lambda row: row[:3])[:length]
-        lists[user["user_id"]] = [(item_id, -logit, parts) for logit, _, item_id, parts in best]
+            scored.append((-(slope * raw + intercept), item["item_id"], parts))
+        best = sorted(scored, key=lambda row: row[:2])[:length]
+        lists[user["user_id"]] = [(item_id, -logit, parts) for logit, item_id, parts in best]
     return lists
 
 
