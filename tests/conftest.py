@@ -14,7 +14,7 @@ from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.session import open_session
 
-# The same examples in every run: a red build must mean a change, not a lucky draw. Hunts use --hypothesis-seed.
+# The same examples in every run: a red build must mean a change, not a lucky draw.
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
