@@ -51,10 +51,7 @@ def similarities(interactions: DataFrame, *, neighbours: int, history: int, shri
     (Bell and Koren 2007). A user counts with the ``history`` strongest items, so the work grows with users, not with
     the square of the longest history.
     """
-    kept = _top(
-        interactions.select("user_id", "item_id", F.col("strength").alias("value")), "user_id", "item_id", history
-    )
-    kept = kept.select("user_id", "item_id")
+    kept = _strongest(interactions, history).select("user_id", "item_id")
     totals = kept.groupBy("item_id").agg(F.count("*").alias("n"))
     pairs = (
         kept.join(kept.select("user_id", F.col("item_id").alias("other_id")), on="user_id", how="inner")
@@ -79,8 +76,7 @@ def neighbour_boosts(interactions: DataFrame, similar: DataFrame, *, per_user: i
     Candidates are the neighbours of the history's items. The other way round, items that have one of the history among
     their own neighbours, a popular item would bring in most of the catalogue.
     """
-    strength = F.col("strength").alias("value")
-    kept = _top(interactions.select("user_id", "item_id", strength), "user_id", "item_id", history)
+    kept = _strongest(interactions, history)
     met = kept.select("user_id", F.col("item_id").alias("met_id"), F.log1p("value").alias("weight"))
     near = similar.select(F.col("item_id").alias("met_id"), F.col("other_id").alias("item_id"), "similarity")
     terms = met.join(near, on="met_id", how="inner").select(
@@ -93,6 +89,12 @@ def neighbour_boosts(interactions: DataFrame, similar: DataFrame, *, per_user: i
     return _top(summed, "user_id", "item_id", per_user).select(
         "user_id", "item_id", F.lit("neighbours").alias("scorer"), "value", "because_item_id"
     )
+
+
+def _strongest(interactions: DataFrame, history: int) -> DataFrame:
+    """user_id, item_id, value: the ``history`` strongest items of each user."""
+    strength = interactions.select("user_id", "item_id", F.col("strength").alias("value"))
+    return _top(strength, "user_id", "item_id", history)
 
 
 def _top(rows: DataFrame, key: str, tie: str, count: int) -> DataFrame:

@@ -27,7 +27,7 @@ from recsys_spark.rank.cells import (
 from recsys_spark.rank.topn import probability
 from recsys_spark.rank.variants import Variant
 
-FOUND = {"item_id": "string", "user_id": "string", "logit": "double", "raw": "double", "route": "string"}
+FOUND = {"item_id": "string", "user_id": "string", "logit": "double", "route": "string"}
 
 
 def audiences(
@@ -86,7 +86,6 @@ def _audiences_of_cell(plan: _Plan, users: pa.Table, items: pa.Table) -> pa.Tabl
         taken(item_cell.ids, best.user),
         taken(user_cell.ids, best.item),
         pa.array(best.logit),
-        pa.array(best.raw),
         taken(users["route"].combine_chunks(), best.item),
     ]
     return pa.Table.from_arrays(columns, schema=arrow_schema(FOUND))

@@ -36,7 +36,6 @@ FOUND = {
     "rank": "int",
     "item_id": "string",
     "logit": "double",
-    "raw": "double",
     "route": "string",
     "contributions": "array<double>",
 }
@@ -147,7 +146,6 @@ def _as_table(best: Chosen, variant: str, plan: _Plan, users: pa.Table, item_ids
         pa.array(best.rank, pa.int32()),
         taken(item_ids, best.item),
         pa.array(best.logit, pa.float64()),
-        pa.array(best.raw, pa.float64()),
         taken(users["route"].combine_chunks(), best.user),
         lists(best.contributions),
     ]
