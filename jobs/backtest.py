@@ -16,7 +16,8 @@ from jobs.context import Job, run_job
 from jobs.ingest import resolve_as_of
 from jobs.pipeline import BACKTEST, Step, run_steps
 from recsys_spark.evaluate import comparison, metrics
-from recsys_spark.rank.cells import Grid, layout_of
+from recsys_spark.kernels.grid import Grid
+from recsys_spark.rank.cells import layout_of
 from recsys_spark.rank.shelves import purchased
 from recsys_spark.rank.topn import top_n
 from recsys_spark.rank.variants import Variant

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from pyspark.sql import DataFrame
+
 from jobs.context import Job, run_job
-from recsys_spark.blocks.boosts import boosts
-from recsys_spark.blocks.build import Inputs, make_blocks, make_layout, make_lifts, make_targets
+from recsys_spark.blocks.build import Inputs, make_blocks, make_boosts, make_layout, make_targets
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
+from recsys_spark.kernels.grid import Grid
+from recsys_spark.vectors.describe import is_pair
 
 OUTPUTS = ("blocks", "user_blocks", "item_blocks", "boosts")
 TABLES = ("interactions", "user_profiles", "item_vectors", "user_factors", "item_factors", "tower_vectors")
@@ -24,27 +28,29 @@ def run(job: Job) -> None:
     inputs = Inputs(
         **{name: job.read(name) for name in TABLES},
         n_user_features=job.read("user_features").count(),
-        n_item_features=job.read("item_features").count(),
+        paired=_paired(job.read("item_features")),
     )
     deep_width = job.settings.coldstart.width if job.settings.coldstart.enabled else 0
     layout = make_layout(inputs, settings, rank=job.settings.als.rank, deep_width=deep_width)
-    lifts = make_lifts(inputs, settings).persist()
     targets = make_targets(inputs, settings, layout).persist()
-    users, items = make_blocks(inputs, settings, layout, lifts, targets, job.settings.backtest.seed)
+    users, items = make_blocks(inputs, settings, layout, targets)
     job.write("blocks", job.spark.createDataFrame(layout.rows, spark_schema(table("blocks"))))
     job.write("user_blocks", users)
     job.write("item_blocks", items)
-    sparse = boosts(
-        inputs.interactions,
-        enabled=settings.enabled,
-        per_user=settings.boosts_per_user,
-        neighbours=settings.neighbours,
-        history=settings.neighbour_history,
-        shrinkage=settings.neighbour_shrinkage,
-    )
-    job.write("boosts", sparse)
-    lifts.unpersist()
     targets.unpersist()
+    rank, cores = job.settings.rank, job.spark.sparkContext.defaultParallelism
+    counts = inputs.user_profiles.count(), inputs.item_vectors.count()
+    job.write(
+        "boosts", make_boosts(inputs, settings, Grid.of(*counts, rank.users_per_task, rank.items_per_task, cores))
+    )
+
+
+def _paired(item_features: DataFrame) -> np.ndarray:
+    """Mask of the features that are pairs; the vocabulary is bounded by a setting."""
+    rows = item_features.select("feature_idx", is_pair("feature").alias("is_pair")).toArrow()
+    mask = np.zeros(rows.num_rows, bool)
+    mask[rows["feature_idx"].to_numpy()] = rows["is_pair"].to_numpy()
+    return mask
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Describe every item: attributes and their crosses, text, co-purchase and popularity."""
+"""Describe every item: attributes and their pairs, text, co-purchase and popularity."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(job: Job) -> None:
             items,
             max_features=settings.max_features,
             min_holders=settings.min_feature_holders,
-            crosses=settings.crosses,
+            pairs=settings.pairs,
             price_bins=settings.price_bins,
         ),
     )
@@ -33,7 +33,7 @@ def run(job: Job) -> None:
             job.read("item_features"),
             job.cutoff,
             half_life_days=job.settings.profiles.half_life_days,
-            crosses=settings.crosses,
+            pairs=settings.pairs,
             price_bins=settings.price_bins,
             text_width=settings.text_width if settings.text else 0,
             session_width=settings.session_width if settings.session else 0,

@@ -13,8 +13,9 @@ import pyarrow as pa
 from jobs.context import Job, log, run_job
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
+from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank.candidates import Draw, candidates
-from recsys_spark.rank.cells import Grid, ScorerNames, layout_of
+from recsys_spark.rank.cells import ScorerNames, layout_of
 from recsys_spark.rank.shelves import available, purchased
 from recsys_spark.rank.weights import learn
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 
 from jobs.context import Job, run_job
+from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank.audiences import audiences
-from recsys_spark.rank.cells import Grid, layout_of
+from recsys_spark.rank.cells import layout_of
 from recsys_spark.rank.lists import coverage_gaps, model_version, recommendations
 from recsys_spark.rank.shelves import available, purchased, shelf_items
 from recsys_spark.rank.topn import top_n

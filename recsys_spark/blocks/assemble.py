@@ -8,11 +8,9 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
-import scipy.sparse as sp
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.blocks.content import ContentMap
 from recsys_spark.blocks.layout import Layout
 from recsys_spark.blocks.maps import AttributeMap
 from recsys_spark.contracts import table
@@ -26,7 +24,6 @@ class UserModel:
 
     layout: Layout
     factors: AttributeMap
-    content: ContentMap
     n_features: int
 
 
@@ -36,18 +33,26 @@ class ItemModel:
 
     layout: Layout
     predicted: AttributeMap
-    content: ContentMap
 
 
 def item_targets(item_vectors: DataFrame, item_factors: DataFrame, log_odds: DataFrame, layout: Layout) -> DataFrame:
-    """item_id, feature_idx, target: what events taught about each item that has them (factors, odds, popularity)."""
-    known = (
-        item_vectors.where("n_users > 0")
-        .join(item_factors, on="item_id", how="left")
-        .join(log_odds, on="item_id", how="left")
-    )
+    """item_id, feature_idx, target: what events taught about each item that has them (factors, odds, popularity).
+
+    Popularity and trend are n / (n + mean n): a map learned on it looks for items that many want, and neither the few
+    bestsellers nor the many that hardly anyone wants decide it. Runs a small Spark job.
+    """
+    taken = item_vectors.where("n_users > 0")
+    mean = taken.agg(F.avg("n_users").alias("n_users"), F.avg("popularity").alias("popularity")).collect()[0]
+    known = taken.join(item_factors, on="item_id", how="left").join(log_odds, on="item_id", how="left")
     complete = known.where(_whole("factors", layout.factors) & _whole("log_odds", layout.demographic))
-    return complete.select("item_id", "feature_idx", F.concat(*_target_parts(layout)).alias("target"))
+    parts = {
+        "factors": F.col("factors"),
+        "demographic": F.col("log_odds"),
+        "popularity": F.array(_saturated("n_users", mean["n_users"])),
+        "trend": F.array(_saturated("popularity", mean["popularity"])),
+    }
+    target = F.concat(*[column for name, column in parts.items() if getattr(layout, name)])
+    return complete.select("item_id", "feature_idx", target.alias("target"))
 
 
 def target_width(layout: Layout) -> int:
@@ -55,15 +60,10 @@ def target_width(layout: Layout) -> int:
     return layout.factors + layout.demographic + layout.popularity + layout.trend
 
 
-def user_rows(user_profiles: DataFrame, user_factors: DataFrame, lifts: DataFrame, towers: DataFrame) -> DataFrame:
+def user_rows(user_profiles: DataFrame, user_factors: DataFrame, towers: DataFrame) -> DataFrame:
     """Each user with all that its vector is made of; empty arrays where there is nothing."""
     deep = towers.where("side = 'user'").select(F.col("idx").alias("user_idx"), F.col("vector").alias("deep"))
-    taste = lifts.select("user_id", F.col("feature_idx").alias("lift_idx"), F.col("feature_value").alias("lift_value"))
-    joined = (
-        user_profiles.join(user_factors, on="user_id", how="left")
-        .join(taste, on="user_id", how="left")
-        .join(deep, on="user_idx", how="left")
-    )
+    joined = user_profiles.join(user_factors, on="user_id", how="left").join(deep, on="user_idx", how="left")
     return joined.select(
         "user_id",
         F.col("state").alias("route"),
@@ -71,8 +71,6 @@ def user_rows(user_profiles: DataFrame, user_factors: DataFrame, lifts: DataFram
         "feature_idx",
         "feature_value",
         _or_empty("factors"),
-        _or_empty("lift_idx", "int"),
-        _or_empty("lift_value"),
         _or_empty("deep"),
     )
 
@@ -95,7 +93,8 @@ def item_rows(item_vectors: DataFrame, targets: DataFrame, towers: DataFrame) ->
         group.alias("item_group"),
         "n_events",
         "feature_idx",
-        "feature_value",
+        F.log1p("n_users").alias("log_users"),
+        F.log1p("popularity").alias("log_trend"),
         _or_empty("target"),
         _or_empty("deep"),
     )
@@ -107,14 +106,8 @@ def item_blocks(rows: DataFrame, model: ItemModel) -> DataFrame:
     return rows.mapInArrow(partial(_item_vectors, model=model), schema)
 
 
-def _target_parts(layout: Layout) -> list[Column]:
-    parts = {
-        "factors": F.col("factors"),
-        "demographic": F.col("log_odds"),
-        "popularity": F.array(F.log1p("n_users").cast("float")),
-        "trend": F.array(F.log1p("popularity").cast("float")),
-    }
-    return [column for name, column in parts.items() if getattr(layout, name)]
+def _saturated(name: str, mean: float | None) -> Column:
+    return (F.col(name) / (F.col(name) + F.lit(mean or 1.0))).cast("float")
 
 
 def _whole(name: str, width: int) -> Column:
@@ -132,8 +125,8 @@ def _user_vectors(batches: Iterator[pa.RecordBatch], model: UserModel) -> Iterat
         attributes = _dense(indptr, indices, values, model.n_features)
         parts = {
             "factors": _own_or_predicted(batch, "factors", layout.factors, model.factors.predict(indptr, indices)),
-            "content": _project(batch, "lift_idx", "lift_value", model.content.lifts),
-            "demographic": attributes,
+            # The last place meets the constant of an item's log-odds.
+            "demographic": np.hstack([attributes, np.ones((batch.num_rows, 1), np.float32)]),
             "popularity": np.ones((batch.num_rows, 1), np.float32),
             "trend": np.ones((batch.num_rows, 1), np.float32),
             "deep": padded(batch["deep"], layout.deep)[0],
@@ -144,7 +137,7 @@ def _user_vectors(batches: Iterator[pa.RecordBatch], model: UserModel) -> Iterat
 def _item_vectors(batches: Iterator[pa.RecordBatch], model: ItemModel) -> Iterator[pa.RecordBatch]:
     layout = model.layout
     for batch in batches:
-        indptr, indices, _ = sparse_rows(batch["feature_idx"], batch["feature_value"])
+        indptr, indices, _ = sparse_rows(batch["feature_idx"], batch["feature_idx"])
         predicted = model.predicted.predict(indptr, indices)
         learned = _own_or_predicted(batch, "target", predicted.shape[1], predicted)
         factors, odds, popularity, trend = np.split(
@@ -152,10 +145,9 @@ def _item_vectors(batches: Iterator[pa.RecordBatch], model: ItemModel) -> Iterat
         )
         parts = {
             "factors": factors,
-            "content": _project(batch, "feature_idx", "feature_value", model.content.items),
             "demographic": odds,
-            "popularity": popularity,
-            "trend": trend,
+            "popularity": _counted(batch, "log_users", popularity),
+            "trend": _counted(batch, "log_trend", trend),
             "deep": padded(batch["deep"], layout.deep)[0],
         }
         yield _rows(batch, ["item_id", "item_group", "n_events"], parts, layout)
@@ -166,9 +158,10 @@ def _own_or_predicted(batch: pa.RecordBatch, name: str, width: int, predicted: n
     return np.where(has_own[:, None], own, predicted[:, :width])
 
 
-def _project(batch: pa.RecordBatch, idx: str, value: str, projection: np.ndarray) -> np.ndarray:
-    indptr, indices, values = sparse_rows(batch[idx], batch[value])
-    return sp.csr_matrix((values, indices, indptr), shape=(batch.num_rows, len(projection))) @ projection
+def _counted(batch: pa.RecordBatch, name: str, predicted: np.ndarray) -> np.ndarray:
+    """The log of a count where there is one; new items among themselves are ordered by the prediction."""
+    counted = batch[name].to_numpy().astype(np.float32)[:, None]
+    return np.where(counted > 0, counted, predicted)
 
 
 def _dense(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, width: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Sparse scores: a user's own purchases, and items that go with what the user met."""
+"""Sparse scores from behaviour: a user's own purchases, and items that go with what the user met."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 
-def boosts(
+def behaviour_boosts(
     interactions: DataFrame,
     *,
     enabled: tuple[str, ...],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from recsys_spark.blocks.assemble import (
     ItemModel,
@@ -16,16 +18,21 @@ from recsys_spark.blocks.assemble import (
     user_blocks,
     user_rows,
 )
-from recsys_spark.blocks.content import ContentMap, fit_content, user_lifts
-from recsys_spark.blocks.demographic import attribute_counts, log_odds
+from recsys_spark.blocks.boosts import behaviour_boosts
+from recsys_spark.blocks.content import content_boosts, user_lifts
+from recsys_spark.blocks.demographic import attribute_counts, background, choose_prior, log_odds
 from recsys_spark.blocks.layout import Layout
 from recsys_spark.blocks.maps import fit_map
 from recsys_spark.config.settings import BlockSettings
+from recsys_spark.kernels.grid import Grid
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The tables that the blocks are made of, and how many features each side encodes."""
+    """The tables that the blocks are made of.
+
+    ``paired`` [item features] marks the features that are pairs of attribute values.
+    """
 
     interactions: DataFrame
     user_profiles: DataFrame
@@ -34,61 +41,66 @@ class Inputs:
     item_factors: DataFrame
     tower_vectors: DataFrame
     n_user_features: int
-    n_item_features: int
+    paired: np.ndarray
 
 
 def make_layout(inputs: Inputs, settings: BlockSettings, *, rank: int, deep_width: int) -> Layout:
     """Which blocks there are; a block without anything to stand on (no attributes, no towers) has no place."""
-    content = settings.content_width if inputs.n_item_features else 0
-    return Layout.of(
-        settings.enabled, factors=rank, content=content, demographic=inputs.n_user_features, deep=deep_width
-    )
-
-
-def make_lifts(inputs: Inputs, settings: BlockSettings) -> DataFrame:
-    """Each user's lifts of item attributes; worth persisting, since it is read to fit and to assemble."""
-    return user_lifts(inputs.interactions, inputs.item_vectors, max(inputs.n_item_features, 1), settings.content_prior)
+    demographic = inputs.n_user_features + 1 if inputs.n_user_features else 0
+    return Layout.of(settings.enabled, factors=rank, demographic=demographic, deep=deep_width)
 
 
 def make_targets(inputs: Inputs, settings: BlockSettings, layout: Layout) -> DataFrame:
-    """What events taught about each item; worth persisting, since it is read to fit and to assemble."""
-    counts = attribute_counts(inputs.interactions, inputs.user_profiles)
-    odds = log_odds(counts, inputs.n_user_features, settings.demographic_prior)
+    """What events taught about each item; worth persisting, as it is read to fit and to assemble. Runs Spark jobs."""
+    nothing = inputs.item_vectors.select("item_id", F.array().cast("array<float>").alias("log_odds")).limit(0)
+    odds = _odds(inputs, settings) if layout.demographic else nothing
     return item_targets(inputs.item_vectors, inputs.item_factors, odds, layout)
 
 
 def make_blocks(
-    inputs: Inputs, settings: BlockSettings, layout: Layout, lifts: DataFrame, targets: DataFrame, seed: int
+    inputs: Inputs, settings: BlockSettings, layout: Layout, targets: DataFrame
 ) -> tuple[DataFrame, DataFrame]:
     """USER_BLOCKS and ITEM_BLOCKS. Fitting runs Spark jobs; the tables themselves are lazy."""
-    content = _content_map(inputs, settings, layout, lifts, seed)
     known_users = inputs.user_profiles.join(inputs.user_factors, on="user_id", how="inner")
     factors = fit_map(
         known_users.withColumnRenamed("factors", "target"),
-        inputs.n_user_features,
+        "user_id",
         layout.factors,
-        settings.ridge_users,
-        settings.partials,
+        np.full(inputs.n_user_features, settings.ridge_users),
+        settings.map_sample,
     )
-    predicted = fit_map(targets, inputs.n_item_features, target_width(layout), settings.ridge_items, settings.partials)
-    users = user_rows(inputs.user_profiles, inputs.user_factors, lifts, inputs.tower_vectors)
+    penalty = np.where(inputs.paired, settings.ridge_pairs, settings.ridge_items)
+    predicted = fit_map(targets, "item_id", target_width(layout), penalty, settings.map_sample)
+    users = user_rows(inputs.user_profiles, inputs.user_factors, inputs.tower_vectors)
     items = item_rows(inputs.item_vectors, targets, inputs.tower_vectors)
     return (
-        user_blocks(users, UserModel(layout, factors, content, inputs.n_user_features)),
-        item_blocks(items, ItemModel(layout, predicted, content)),
+        user_blocks(users, UserModel(layout, factors, inputs.n_user_features)),
+        item_blocks(items, ItemModel(layout, predicted)),
     )
 
 
-def _content_map(inputs: Inputs, settings: BlockSettings, layout: Layout, lifts: DataFrame, seed: int) -> ContentMap:
-    n_features = max(inputs.n_item_features, 1)
-    if not layout.content:
-        return ContentMap.empty(n_features)
-    return fit_content(
-        lifts,
-        inputs.item_vectors,
-        n_features,
-        width=layout.content,
-        sample_users=settings.content_sample_users,
-        partials=settings.partials,
-        seed=seed,
+def make_boosts(inputs: Inputs, settings: BlockSettings, grid: Grid) -> DataFrame:
+    """BOOSTS of the enabled sparse scorers; lazy but for one small job."""
+    found = behaviour_boosts(
+        inputs.interactions,
+        enabled=settings.enabled,
+        per_user=settings.boosts_per_user,
+        neighbours=settings.neighbours,
+        history=settings.neighbour_history,
+        shrinkage=settings.neighbour_shrinkage,
     )
+    masks: dict[str, np.ndarray] = {"content": ~inputs.paired, "pairs": inputs.paired}
+    asked = {scorer: mask for scorer, mask in masks.items() if scorer in set[str](settings.enabled) and mask.any()}
+    if not asked:
+        return found
+    lifts = user_lifts(inputs.interactions, inputs.item_vectors, len(inputs.paired), settings.content_prior)
+    group = F.when(F.col("n_events") > 0, "established").otherwise("new").alias("item_group")
+    items = inputs.item_vectors.select("item_id", group, "feature_idx")
+    by_content = content_boosts(lifts, items, asked, settings.content_per_user, grid)
+    return found.unionByName(by_content.withColumn("because_item_id", F.lit(None).cast("string")))
+
+
+def _odds(inputs: Inputs, settings: BlockSettings) -> DataFrame:
+    everyone = background(inputs.interactions, inputs.user_profiles, inputs.n_user_features)
+    prior = settings.demographic_prior or choose_prior(inputs.interactions, inputs.user_profiles, everyone)
+    return log_odds(attribute_counts(inputs.interactions, inputs.user_profiles), everyone, prior)

@@ -1,41 +1,31 @@
 """Content affinity: how much more often a user takes an attribute value than everyone does.
 
 A user's lift of value f is log(1 + h_uf / (prior * b_f)): h_uf is the user's history with f, b_f the share of f in all
-interactions. The score of an item is the sum of the user's lifts over the item's values. Lifts are wide and sparse, so
-both sides are projected on the directions that keep most of the scores: a truncated SVD of lifts x items, found by
-subspace iteration on two feature x feature matrices (Halko, Martinsson and Tropp 2011).
+interactions. The score of an item is the sum of the user's lifts over the item's values: ``content`` over plain values,
+``pairs`` over pairs of values. Lifts are wide and nearly of full rank (who buys one brand's yoghurt buys that), so they
+are not squeezed into vectors: a sparse product finds each user's best items exactly, and these become boosts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import scipy.sparse as sp
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from recsys_spark.kernels.arrow import sparse_rows
-from recsys_spark.kernels.gram import normal_equations
+from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
+from recsys_spark.kernels.tiles import largest, tile_rows
 
 LIFT_SCHEMA = "user_id string, feature_idx array<int>, feature_value array<float>"
-
-
-@dataclass(frozen=True)
-class ContentMap:
-    """Projections [features, width] of a user's lifts and of an item's feature values into the content block."""
-
-    lifts: np.ndarray
-    items: np.ndarray
-
-    @classmethod
-    def empty(cls, n_features: int) -> ContentMap:
-        """A map into no positions at all, for a block that is switched off."""
-        nothing = np.zeros((n_features, 0), np.float32)
-        return cls(nothing, nothing)
+FOUND = {"user_id": "string", "item_id": "string", "item_group": "string", "scorer": "string", "value": "double"}
+MIN_SHARE = 1e-6
+"""No value counts as rarer than this."""
 
 
 def user_lifts(interactions: DataFrame, item_vectors: DataFrame, n_features: int, prior: float) -> DataFrame:
@@ -66,54 +56,27 @@ def base_shares(item_vectors: DataFrame, n_features: int) -> np.ndarray:
     base = np.zeros(n_features)
     for row in sums:
         base[row["idx"]] = row["n"] / everyone
-    return np.maximum(base, 1e-6)
+    return np.maximum(base, MIN_SHARE)
 
 
-def fit_content(
-    lifts: DataFrame,
-    item_vectors: DataFrame,
-    n_features: int,
-    *,
-    width: int,
-    sample_users: int,
-    partials: int,
-    seed: int,
-) -> ContentMap:
-    """The projections, from a seeded sample of at most about ``sample_users`` users. Runs Spark jobs."""
-    n_users = max(lifts.count(), 1)
-    place = F.pmod(F.xxhash64("user_id", F.lit(seed)), F.lit(1_000_000))
-    chosen = place < int(1_000_000 * min(1.0, sample_users / n_users))
-    of_lifts = normal_equations(lifts.where(chosen), n_features, 0, partials).xx
-    of_items = normal_equations(item_vectors, n_features, 0, partials).xx
-    directions = score_subspace(of_lifts, of_items, width, seed)
-    return ContentMap(lifts=(of_items @ directions).astype(np.float32), items=directions.astype(np.float32))
+def content_boosts(
+    lifts: DataFrame, items: DataFrame, features: Mapping[str, np.ndarray], per_user: int, grid: Grid
+) -> DataFrame:
+    """user_id, item_id, scorer, value: each user's ``per_user`` best established and best new items by each scorer.
 
-
-def score_subspace(
-    of_lifts: np.ndarray, of_items: np.ndarray, width: int, seed: int, iterations: int = 4
-) -> np.ndarray:
-    """Directions Y [features, width] such that L (B'B) Y (B Y)' is close to the best rank-``width`` copy of L B'.
-
-    ``of_lifts`` is L'L and ``of_items`` is B'B, both [features, features]. B Y has orthonormal columns; columns are
-    zero where the scores have lower rank than ``width``.
+    Args:
+        lifts: from :func:`user_lifts`.
+        items: item_id, item_group, feature_idx.
+        features: scorer to the mask [n_features] of the values it sums over.
+        per_user: rows a user, scorer and item group.
+        grid: buckets of users and shards of items.
     """
-    n = len(of_items)
-    kept = min(width, n)
-    basis = np.random.default_rng(seed).standard_normal((n, min(n, kept + 16)))
-    for _ in range(iterations):
-        basis, _ = np.linalg.qr(of_lifts @ (of_items @ basis))
-    images = of_items @ basis
-    metric = basis.T @ images
-    values, vectors = np.linalg.eigh((metric + metric.T) / 2)
-    solid = values > max(values.max(initial=0.0), 1e-12) * 1e-8
-    orthonormal = basis @ (vectors[:, solid] / np.sqrt(values[solid]))
-    # Rayleigh-Ritz: order the directions by how much of the scores they carry.
-    carried = of_items @ orthonormal
-    energy, rotation = np.linalg.eigh(carried.T @ of_lifts @ carried)
-    best = orthonormal @ rotation[:, np.argsort(-energy)[:kept]]
-    out = np.zeros((n, width))
-    out[:, : best.shape[1]] = best
-    return out
+    named = {scorer: mask for scorer, mask in features.items() if mask.any()}
+    found = lay_out(lifts, items, grid, partial(_best_of_cell, features=named, per_user=per_user), FOUND)
+    if grid.item_shards > 1:
+        order = Window.partitionBy("user_id", "scorer", "item_group").orderBy(F.desc("value"), "item_id")
+        found = found.withColumn("place", F.row_number().over(order)).where(F.col("place") <= per_user)
+    return found.select("user_id", "item_id", "scorer", "value")
 
 
 def _lifts(batches: Iterator[pa.RecordBatch], base: np.ndarray, prior: float) -> Iterator[pa.RecordBatch]:
@@ -131,3 +94,41 @@ def _lifts(batches: Iterator[pa.RecordBatch], base: np.ndarray, prior: float) ->
             ],
             names=["user_id", "feature_idx", "feature_value"],
         )
+
+
+def _best_of_cell(users: pa.Table, items: pa.Table, features: Mapping[str, np.ndarray], per_user: int) -> pa.Table:
+    """One bucket of users against one shard of items."""
+    found = [arrow_schema(FOUND).empty_table()]
+    for group in sorted(items["item_group"].unique().to_pylist()) if users.num_rows else []:
+        # Ascending ids, so that a tie goes to the smaller one wherever it is computed.
+        theirs = items.filter(pc.equal(items["item_group"], group)).sort_by("item_id").combine_chunks()
+        for scorer, mask in features.items():
+            rows, columns, values = _best(_csr(users, len(mask)), _csr(theirs, len(mask)), mask, per_user)
+            ids = pc.take(users["user_id"], pa.array(rows)), pc.take(theirs["item_id"], pa.array(columns))
+            named = [pa.array([name] * len(rows), pa.string()) for name in (group, scorer)]
+            found.append(pa.Table.from_arrays([*ids, *named, pa.array(values)], schema=arrow_schema(FOUND)))
+    return pa.concat_tables(found)
+
+
+def _best(
+    lifts: sp.csr_matrix, held: sp.csr_matrix, mask: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, columns and values of each row's largest sums above 0 over the features of the mask."""
+    kept = np.flatnonzero(mask)
+    left, right = lifts[:, kept], held[:, kept].T.tocsr()
+    parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+    step = tile_rows(right.shape[1], count)
+    for start in range(0, left.shape[0], step):
+        sums = (left[start : start + step] @ right).toarray()
+        rows, columns = largest(np.where(sums > 0, sums, -np.inf), count)
+        parts.append((rows + start, columns, np.round(sums[rows, columns].astype(np.float64), 5)))
+    rows, columns, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return rows, columns, values
+
+
+def _csr(table: pa.Table, width: int) -> sp.csr_matrix:
+    """Rows of lifts, or of items, whose values are 1."""
+    values = "feature_value" if "feature_value" in table.column_names else "feature_idx"
+    indptr, indices, data = sparse_rows(table["feature_idx"], table[values])
+    data = data if values == "feature_value" else np.ones_like(data)
+    return sp.csr_matrix((data, indices, indptr), shape=(table.num_rows, width))

@@ -1,19 +1,61 @@
-"""Demographic affinity: how much more often holders of a user attribute take an item than everyone does.
+"""Demographic affinity: which user attributes go with taking an item, each told apart from the others.
 
-The score of a user and an item is the sum of log-odds over the user's attributes: naive Bayes with a prior.
+Each item has a penalised Poisson regression of its takers on user attributes, against the background of all users by
+what they take. Together these are the softmax regression from attributes to items (Baker 1994, "The multinomial-Poisson
+transformation"), but each item is fitted alone, where its counts are. Unlike naive Bayes, attributes that go together
+are not counted twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse as sp
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.kernels.arrow import list_column, sparse_rows
+
+PRIORS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+"""Strengths of the penalty to choose from."""
+HELD_EVERY = 5
+"""One user of so many judges the strengths."""
+MAX_PROFILES = 4096
+"""Distinct sets of attributes that stand for all users."""
+ROWS_AT_ONCE = 512
+ITERATIONS = 25
+
+
+@dataclass(frozen=True)
+class Background:
+    """Who takes anything at all: distinct users by attributes, turned so that their covariance is diagonal.
+
+    Attributes:
+        profiles: [profiles, features], centred and rotated.
+        share: [profiles], share of all interactions.
+        mean: [features], mean attributes of an interaction.
+        rotation: [features, features].
+        variance: [features], of the rotated profiles.
+    """
+
+    profiles: np.ndarray
+    share: np.ndarray
+    mean: np.ndarray
+    rotation: np.ndarray
+    variance: np.ndarray
+
+    @classmethod
+    def of(cls, attributes: np.ndarray, weight: np.ndarray) -> Background:
+        """From 0/1 attributes [profiles, features] and how many interactions each profile stands for."""
+        share = weight / weight.sum()
+        mean = share @ attributes
+        centred = attributes - mean
+        variance, rotation = np.linalg.eigh((centred * share[:, None]).T @ centred)
+        return cls(centred @ rotation, share, mean, rotation, np.maximum(variance, 0.0))
 
 
 def attribute_counts(interactions: DataFrame, user_profiles: DataFrame) -> DataFrame:
@@ -34,29 +76,133 @@ def attribute_counts(interactions: DataFrame, user_profiles: DataFrame) -> DataF
     )
 
 
-def log_odds(counts: DataFrame, n_features: int, prior: float) -> DataFrame:
-    """item_id, log_odds array<float>[n_features] from :func:`attribute_counts`; runs one small Spark job for totals.
+def background(interactions: DataFrame, user_profiles: DataFrame, n_features: int) -> Background:
+    """The background of all interactions, from a bounded number of distinct profiles. Runs a Spark job.
 
-    log_odds[f] = log((n_fi + prior * s_i) / (N_f + prior)) - log(s_i), with s_i the item's share of all interactions
-    and N_f the interactions of holders of f.
+    Where there are more profiles than MAX_PROFILES, they are drawn without replacement with chances by weight and count
+    alike (Efraimidis and Spirakis 2006, weighted random sampling).
     """
-    exploded = counts.select(F.explode(F.arrays_zip("feature_idx", "feature_value")).alias("c"))
-    per_feature = exploded.groupBy("c.feature_idx").agg(F.sum("c.feature_value").alias("n")).collect()
-    totals = np.zeros(n_features)
-    for row in per_feature:
-        totals[row["feature_idx"]] = row["n"]
-    everyone = counts.agg(F.sum("n_users")).collect()[0][0] or 1
-    compute = partial(_log_odds, totals=totals, everyone=float(everyone), prior=prior)
-    return counts.mapInArrow(compute, "item_id string, log_odds array<float>")
+    taken = interactions.groupBy("user_id").agg(F.count("*").alias("n"))
+    profiles = (
+        taken.join(user_profiles.select("user_id", "feature_idx"), on="user_id", how="inner")
+        .groupBy("feature_idx")
+        .agg(F.sum("n").alias("n"))
+    )
+    chance = (F.pmod(F.xxhash64(F.col("feature_idx").cast("string")), F.lit(2**31 - 1)) + 1) / 2.0**31
+    found = profiles.orderBy(F.desc(F.log(chance) / F.col("n")), "feature_idx").limit(MAX_PROFILES + 1).toArrow()
+    drawn = found.num_rows > MAX_PROFILES
+    found = found.slice(0, MAX_PROFILES)
+    weight = np.ones(found.num_rows) if drawn else found["n"].to_numpy().astype(float)
+    indptr, indices, _ = sparse_rows(found["feature_idx"], found["feature_idx"])
+    ones = np.ones(len(indices))
+    attributes = sp.csr_matrix((ones, indices, indptr), shape=(len(indptr) - 1, n_features)).toarray()
+    if not len(attributes):
+        attributes, weight = np.zeros((1, n_features)), np.ones(1)
+    return Background.of(attributes, weight)
 
 
-def _log_odds(
-    batches: Iterator[pa.RecordBatch], totals: np.ndarray, everyone: float, prior: float
-) -> Iterator[pa.RecordBatch]:
+def choose_prior(interactions: DataFrame, user_profiles: DataFrame, everyone: Background) -> float:
+    """The strength under which users left out are most likely to have taken what they took. Runs a Spark job."""
+    held = F.pmod(F.xxhash64("user_id", F.lit("prior")), F.lit(HELD_EVERY)) == 0
+    learned = attribute_counts(interactions.where(~held), user_profiles)
+    names = {"n_users": "held_users", "feature_idx": "held_idx", "feature_value": "held_value"}
+    judged = attribute_counts(interactions.where(held), user_profiles).withColumnsRenamed(names)
+    gains = (
+        learned.join(judged, on="item_id", how="inner")
+        .mapInArrow(partial(_gains, everyone=everyone), "prior double, gain double")
+        .groupBy("prior")
+        .agg(F.round(F.sum("gain"), 3).alias("gain"))
+        .collect()
+    )
+    best = max(gains, key=lambda row: (row["gain"], row["prior"]), default=None)
+    return float(best["prior"]) if best else PRIORS[-1]
+
+
+def log_odds(counts: DataFrame, everyone: Background, prior: float) -> DataFrame:
+    """item_id, log_odds array<float>[n_features + 1] from :func:`attribute_counts`.
+
+    The score of a user with 0/1 attributes x is x · log_odds[:-1] + log_odds[-1]: the log of how much more often such a
+    user takes the item than everyone does.
+    """
+    return counts.mapInArrow(
+        partial(_log_odds, everyone=everyone, prior=prior), "item_id string, log_odds array<float>"
+    )
+
+
+def fit_odds(sums: np.ndarray, n_users: np.ndarray, everyone: Background, prior: float) -> np.ndarray:
+    """Rotated weights [items, features] of penalised Poisson regressions, each item's intercept profiled out.
+
+    Ascent with the Hessian at 0, shortened for an item whose likelihood would fall.
+
+    Args:
+        sums: [items, features], how many of the item's users hold each attribute.
+        n_users: [items].
+        everyone: the background.
+        prior: strength of the quadratic penalty.
+    """
+    target = (sums - n_users[:, None] * everyone.mean) @ everyone.rotation
+    curvature = n_users[:, None] * everyone.variance + prior
+
+    def state(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        log_sum, tilted = _tilt(weights, everyone)
+        value = (target * weights).sum(axis=1) - n_users * log_sum - 0.5 * prior * (weights**2).sum(axis=1)
+        return value, target - n_users[:, None] * (tilted @ everyone.profiles) - prior * weights
+
+    weights, step = np.zeros_like(target), np.ones(len(target))
+    value, slope = state(weights)
+    for _ in range(ITERATIONS):
+        tried = weights + step[:, None] * slope / curvature
+        tried_value, tried_slope = state(tried)
+        rises = tried_value >= value - 1e-9
+        weights = np.where(rises[:, None], tried, weights)
+        slope = np.where(rises[:, None], tried_slope, slope)
+        value = np.where(rises, tried_value, value)
+        step = np.where(rises, np.minimum(step * 1.5, 1.5), step / 3)
+    return weights
+
+
+def _tilt(weights: np.ndarray, everyone: Background) -> tuple[np.ndarray, np.ndarray]:
+    """Log of the mean factor over the background [items], and the background as each item sees it [items, profiles]."""
+    logit = weights @ everyone.profiles.T
+    top = logit.max(axis=1, keepdims=True)
+    tilted = np.exp(logit - top) * everyone.share
+    total = tilted.sum(axis=1, keepdims=True)
+    return np.log(total[:, 0]) + top[:, 0], tilted / total
+
+
+def _dense(batch: pa.RecordBatch, idx: str, value: str, start: int, width: int) -> np.ndarray:
+    rows = batch.slice(start, ROWS_AT_ONCE)
+    indptr, indices, values = sparse_rows(rows[idx], rows[value])
+    out = np.zeros((rows.num_rows, width))
+    out[np.repeat(np.arange(rows.num_rows), np.diff(indptr)), indices] = values
+    return out
+
+
+def _log_odds(batches: Iterator[pa.RecordBatch], everyone: Background, prior: float) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        indptr, indices, values = sparse_rows(batch["feature_idx"], batch["feature_value"])
-        counts = np.zeros((batch.num_rows, len(totals)))
-        counts[np.repeat(np.arange(batch.num_rows), np.diff(indptr)), indices] = values
-        share = (batch["n_users"].to_numpy() / everyone)[:, None]
-        odds = np.log((counts + prior * share) / (totals + prior)) - np.log(share)
-        yield pa.RecordBatch.from_arrays([batch["item_id"], list_column(odds)], names=["item_id", "log_odds"])
+        parts = [np.zeros((0, len(everyone.mean) + 1))]
+        n_users = batch["n_users"].to_numpy().astype(float)
+        for start in range(0, batch.num_rows, ROWS_AT_ONCE):
+            sums = _dense(batch, "feature_idx", "feature_value", start, len(everyone.mean))
+            rotated = fit_odds(sums, n_users[start : start + ROWS_AT_ONCE], everyone, prior)
+            weights = rotated @ everyone.rotation.T
+            constant = -_tilt(rotated, everyone)[0] - weights @ everyone.mean
+            parts.append(np.hstack([weights, constant[:, None]]))
+        odds = list_column(np.concatenate(parts))
+        yield pa.RecordBatch.from_arrays([batch["item_id"], odds], names=["item_id", "log_odds"])
+
+
+def _gains(batches: Iterator[pa.RecordBatch], everyone: Background) -> Iterator[pa.RecordBatch]:
+    """How much likelier each prior makes what users left out took, than no knowledge of attributes does."""
+    for batch in batches:
+        total = np.zeros(len(PRIORS))
+        n_users, held = (batch[name].to_numpy().astype(float) for name in ("n_users", "held_users"))
+        for start in range(0, batch.num_rows, ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            sums = _dense(batch, "feature_idx", "feature_value", start, len(everyone.mean))
+            seen = _dense(batch, "held_idx", "held_value", start, len(everyone.mean))
+            seen = (seen - held[rows, None] * everyone.mean) @ everyone.rotation
+            for place, prior in enumerate(PRIORS):
+                weights = fit_odds(sums, n_users[rows], everyone, prior)
+                total[place] += ((seen * weights).sum(axis=1) - held[rows] * _tilt(weights, everyone)[0]).sum()
+        yield pa.RecordBatch.from_arrays([pa.array(PRIORS), pa.array(total)], names=["prior", "gain"])

@@ -5,26 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-BOOST_SCORERS = ("habit", "recent", "neighbours")
-
 
 @dataclass(frozen=True)
 class Layout:
     """Widths of the dense blocks, in their order; blocks that are switched off have width 0 and no place."""
 
     factors: int
-    content: int
     demographic: int
     popularity: int
     trend: int
     deep: int
 
     @classmethod
-    def of(cls, enabled: Collection[str], *, factors: int, content: int, demographic: int, deep: int) -> Layout:
+    def of(cls, enabled: Collection[str], *, factors: int, demographic: int, deep: int) -> Layout:
         """The layout of the enabled blocks."""
         widths = {
             "factors": factors,
-            "content": content,
             "demographic": demographic,
             "popularity": 1,
             "trend": 1,

@@ -13,7 +13,10 @@ import scipy.sparse as sp
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.kernels.gram import normal_equations
+from recsys_spark.kernels.arrow import matrix, sparse_rows
+from recsys_spark.kernels.ridge import ridge
+
+HASH_STEPS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -24,20 +27,29 @@ class AttributeMap:
 
     def predict(self, indptr: np.ndarray, indices: np.ndarray) -> np.ndarray:
         """Targets [rows, targets] of rows with these attributes (CSR parts)."""
-        n_features = len(self.weights) - 1
-        rows = len(indptr) - 1
-        x = sp.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=(rows, n_features))
+        x = _one_hot(indptr, indices, len(self.weights) - 1)
         return (x @ self.weights[:-1] + self.weights[-1]).astype(np.float32)
 
 
-def fit_map(rows: DataFrame, n_features: int, targets: int, regularization: float, partials: int) -> AttributeMap:
-    """Learn the map from rows of feature_idx (array<int>) and target (array<float>[targets]). Runs a Spark job."""
-    one_hot = rows.select(
-        F.concat("feature_idx", F.array(F.lit(n_features))).alias("feature_idx"),
-        F.array_repeat(F.lit(1.0).cast("float"), F.size("feature_idx") + 1).alias("feature_value"),
-        "target",
-    )
-    equations = normal_equations(one_hot, n_features + 1, targets, partials)
-    if not equations.rows or not targets:
-        return AttributeMap(np.zeros((n_features + 1, targets), np.float32))
-    return AttributeMap(equations.ridge(regularization, free=n_features).astype(np.float32))
+def fit_map(rows: DataFrame, key: str, targets: int, penalty: np.ndarray, sample_rows: int) -> AttributeMap:
+    """Learn the map on the driver from a bounded sample of the rows. Runs two Spark jobs.
+
+    Args:
+        rows: the id ``key``, feature_idx (array<int>) and target (array<float>[targets]).
+        key: name of the id; which rows are drawn depends on its hash alone.
+        targets: length of the target.
+        penalty: [features], how much each feature is held back.
+        sample_rows: about how many rows are learned from at most.
+    """
+    place = F.pmod(F.xxhash64(key), F.lit(HASH_STEPS))
+    share = min(1.0, sample_rows / max(rows.count(), 1))
+    drawn = rows.where(place < int(HASH_STEPS * share)).select("feature_idx", "target").toArrow() if targets else None
+    if drawn is None or not drawn.num_rows:
+        return AttributeMap(np.zeros((len(penalty) + 1, targets), np.float32))
+    indptr, indices, _ = sparse_rows(drawn["feature_idx"], drawn["feature_idx"])
+    weights, mean = ridge(_one_hot(indptr, indices, len(penalty)), matrix(drawn["target"]), penalty)
+    return AttributeMap(np.vstack([weights, mean]).astype(np.float32))
+
+
+def _one_hot(indptr: np.ndarray, indices: np.ndarray, n_features: int) -> sp.csr_matrix:
+    return sp.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=(len(indptr) - 1, n_features))

@@ -135,9 +135,10 @@ class VectorSettings(Group):
     """How items become vectors."""
 
     min_feature_holders: Count = 2
-    max_features: Annotated[int, Field(ge=1, le=8192)] = 4096
-    crosses: bool = False
-    """Encode pairs such as brand x category as features of their own."""
+    max_features: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
+    """Most frequent attribute values and pairs that are encoded; the vocabulary is sent to every task."""
+    pairs: bool = True
+    """Encode pairs such as brand and category as features of their own."""
     price_bins: Annotated[int, Field(ge=2, le=100)] = 10
     text: bool = True
     text_width: Annotated[int, Field(ge=8, le=512)] = 64
@@ -195,11 +196,21 @@ class BlockSettings(Group):
     """Which scorers there are, and their sizes."""
 
     enabled: tuple[
-        Literal["factors", "content", "demographic", "popularity", "trend", "deep", "habit", "recent", "neighbours"],
+        Literal[
+            "factors",
+            "demographic",
+            "popularity",
+            "trend",
+            "deep",
+            "habit",
+            "recent",
+            "neighbours",
+            "content",
+            "pairs",
+        ],
         ...,
     ] = (
         "factors",
-        "content",
         "demographic",
         "popularity",
         "trend",
@@ -207,19 +218,23 @@ class BlockSettings(Group):
         "habit",
         "recent",
         "neighbours",
+        "content",
+        "pairs",
     )
-    content_width: Annotated[int, Field(ge=8, le=1024)] = 256
     content_prior: Positive = 10.0
     """Pseudo-interactions behind a lift: the larger, the less a few purchases say about taste."""
-    content_sample_users: Count = 20_000
-    """Users from whose tastes the content block's directions are learned."""
-    ridge_items: Positive = 5.0
-    """Regularisation of the map from item attributes to factors."""
-    ridge_users: Positive = 30.0
+    content_per_user: Count = 100
+    """Best items kept by content and by pairs, of each user and item group."""
+    ridge_items: Positive = 20.0
+    """Regularisation of the map from item attributes to factors, odds and popularity."""
+    ridge_pairs: Positive = 60.0
+    """The same for pairs of attribute values, which are rarer and many."""
+    ridge_users: Positive = 10.0
     """Regularisation of the map from user attributes to factors."""
-    partials: Count = 8
-    """Tasks that sum the normal equations; each holds a matrix of features x features."""
-    demographic_prior: Positive = 20.0
+    map_sample: Count = 100_000
+    """Users, or items, that the maps from attributes are learned from at most; they are learned on the driver."""
+    demographic_prior: Positive | None = None
+    """Strength of the penalty on an item's log-odds; unset, the strength that explains users left out best."""
     neighbours: Count = 50
     """Neighbours kept per item."""
     neighbour_history: Count = 30

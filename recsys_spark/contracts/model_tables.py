@@ -28,7 +28,7 @@ INTERACTIONS = Contract(
 def _features(side: str, made_by: str) -> Contract:
     return Contract(
         name=f"{side}_features",
-        row=f"one attribute value of {side}s, or cross of two, that the vectors encode",
+        row=f"one attribute value of {side}s, or pair of two, that the vectors encode",
         made_by=made_by,
         key=("feature",),
         fields=(
@@ -65,6 +65,7 @@ USER_PROFILES = Contract(
         F("price_log_mean", "double", "strength-weighted mean of log(1 + price)", nullable=True),
         F("price_log_std", "double", "its standard deviation", nullable=True),
         F("query_terms", "map<string,double>", "decayed weight of each search term (the top 50)"),
+        F("n_attributes", "int", "attribute values and measures that are known of the user"),
         F("feature_idx", "array<int>", "encoded user attributes: ascending positions in user_features"),
         F("feature_value", "array<float>", "their values, aligned with feature_idx"),
     ),
@@ -163,7 +164,7 @@ BLOCKS = Contract(
     made_by="build_blocks",
     key=("block",),
     fields=(
-        F("block", "string", "factors, content, demographic, popularity, deep, …"),
+        F("block", "string", "factors, demographic, popularity, trend or deep"),
         F("start", "int", "first position in the vector"),
         F("width", "int", "number of positions"),
     ),
@@ -204,7 +205,7 @@ BOOSTS = Contract(
     fields=(
         USER_ID,
         ITEM_ID,
-        F("scorer", "string", "habit (bought before) or neighbours (goes with what was met)"),
+        F("scorer", "string", "habit, recent, neighbours, content or pairs"),
         F("value", "double", "score, at least 0"),
         F("because_item_id", "string", "the item of the user's history that speaks most for it", nullable=True),
     ),

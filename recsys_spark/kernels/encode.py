@@ -7,6 +7,9 @@ from pyspark.sql import functions as F
 
 from recsys_spark.kernels.bins import bin_edges, bin_of
 
+USUAL_SHARE = 0.1
+MAX_USUAL = 32
+
 
 def attribute_values(attributes: str | Column) -> Column:
     """map<string,array<string>> as array<string> of ``name=value``, without blank values or repeats."""
@@ -15,6 +18,28 @@ def attribute_values(attributes: str | Column) -> Column:
         F.transform(entries, lambda e: F.transform(_present(e["value"]), lambda v: F.concat(e["key"], F.lit("="), v)))
     )
     return F.array_distinct(F.coalesce(named, _no_strings()))
+
+
+def with_missing_values(frame: DataFrame, attributes: str, column: str) -> DataFrame:
+    """Add ``column``: array<string> of ``name=?`` for each usual attribute that the row lacks.
+
+    Usual are the MAX_USUAL names that most rows hold, each at least a tenth of all: that a value is missing says
+    something only where values are usual. The names travel in one broadcast row: the frame is not shuffled.
+    """
+    held = F.filter(F.map_entries(attributes), lambda e: F.size(_present(e["value"])) > 0)["key"]
+    usual = (
+        frame.select(F.explode(held).alias("name"))
+        .groupBy("name")
+        .agg(F.count("*").alias("n"))
+        .crossJoin(F.broadcast(frame.agg(F.count("*").alias("total"))))
+        .where(F.col("n") >= USUAL_SHARE * F.col("total"))
+        .orderBy(F.desc("n"), "name")
+        .limit(MAX_USUAL)
+        .agg(F.collect_set("name").alias("_usual"))
+    )
+    lacking = F.array_except("_usual", F.coalesce(held, _no_strings()))
+    named = F.transform(lacking, lambda name: F.concat(name, F.lit("=?")))
+    return frame.crossJoin(F.broadcast(usual)).withColumn(column, named).drop("_usual")
 
 
 def _present(values: Column) -> Column:

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.contracts import table
-from recsys_spark.kernels.encode import attribute_values, encode, vocabulary, with_measure_values
+from recsys_spark.kernels.encode import attribute_values, encode, vocabulary, with_measure_values, with_missing_values
 from recsys_spark.kernels.index import with_positions
 from recsys_spark.profiles import habits
 
@@ -47,8 +47,10 @@ def user_profiles(
         half_life_days: decay of search terms.
     """
     joined = with_positions(users.select("user_id"), "user_id", "user_idx")
+    features = _described(users)
     for part in (
-        encode(_described(users), "user_id", "features", user_features, by_idf=False),
+        features.select("user_id", "n_attributes"),
+        encode(features, "user_id", "features", user_features, by_idf=False),
         habits.activity(events, as_of),
         habits.platform_shares(events),
         habits.taste(interactions, items),
@@ -62,9 +64,13 @@ _PROFILES = table("user_profiles")
 
 
 def _described(users: DataFrame) -> DataFrame:
-    """user_id and all its features as strings."""
+    """user_id, how many attributes are known, and all features as strings, missing values among them."""
     measured = with_measure_values(users, "measures", "deciles", MEASURE_BINS)
-    return measured.select("user_id", F.concat(attribute_values("attributes"), F.col("deciles")).alias("features"))
+    whole = with_missing_values(measured, "attributes", "missing")
+    known = F.concat(attribute_values("attributes"), F.col("deciles"))
+    return whole.select(
+        "user_id", F.size(known).alias("n_attributes"), F.concat(known, F.col("missing")).alias("features")
+    )
 
 
 def _column(name: str, warm_from_items: int, inactive_after_days: float) -> Column:

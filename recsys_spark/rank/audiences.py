@@ -11,16 +11,14 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from recsys_spark.contracts import table
+from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 from recsys_spark.kernels.tiles import Mixture, Pairs, Scorers, Shelf
 from recsys_spark.kernels.tiles import top_n as best_of_tile
 from recsys_spark.rank.cells import (
-    Grid,
     ItemCell,
     ScorerNames,
     UserCell,
-    arrow_schema,
     in_order,
-    lay_out,
     taken,
     with_sparse,
 )

@@ -11,15 +11,13 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 from recsys_spark.kernels.tiles import Pairs, Scorers, Side, largest, tile_rows
 from recsys_spark.rank.cells import (
-    Grid,
     ItemCell,
     ScorerNames,
     UserCell,
-    arrow_schema,
     in_order,
-    lay_out,
     list_pairs,
     lists,
     taken,

@@ -1,4 +1,4 @@
-"""Users and items laid out over a grid of tasks: a cell holds one bucket of users and one shard of items.
+"""What a cell of the grid holds: users and items as the kernel takes them.
 
 Every user meets every item in exactly one cell. What is sparse (boosts, excluded items) travels with the user as
 arrays, bounded by how many boosts and purchases a user has.
@@ -6,7 +6,7 @@ arrays, bounded by how many boosts and purchases a user has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,41 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
-from recsys_spark.contracts.spark import spark_type
 from recsys_spark.kernels.arrow import matrix
 from recsys_spark.kernels.tiles import Pairs, Scorers, Side
 from recsys_spark.rank.variants import ITEM_GROUPS, ROUTES
 
-CELL = ("bucket", "shard")
 BOOST_ARRAYS = (("item_id", "boost_items"), ("code", "boost_scorers"), ("value", "boost_values"))
-_ARROW = {
-    "string": pa.string(),
-    "int": pa.int32(),
-    "boolean": pa.bool_(),
-    "float": pa.float32(),
-    "double": pa.float64(),
-    "array<float>": pa.list_(pa.float32()),
-    "array<double>": pa.list_(pa.float64()),
-}
-
-
-@dataclass(frozen=True)
-class Grid:
-    """How many buckets of users and shards of items there are."""
-
-    user_buckets: int
-    item_shards: int
-
-    @classmethod
-    def of(cls, n_users: int, n_items: int, users_per_task: int, items_per_task: int, parallelism: int) -> Grid:
-        """Enough parts that no task holds more than asked, and that every core has two buckets of users to do.
-
-        >>> Grid.of(n_users=50_000, n_items=60_000, users_per_task=20_000, items_per_task=50_000, parallelism=1)
-        Grid(user_buckets=3, item_shards=2)
-        """
-        return cls(max(-(-n_users // users_per_task), 2 * parallelism), max(-(-n_items // items_per_task), 1))
 
 
 @dataclass(frozen=True)
@@ -74,30 +45,6 @@ class ScorerNames:
 def layout_of(blocks: Iterable[Row]) -> dict[str, tuple[int, int]]:
     """The collected table blocks as block to (start, width)."""
     return {row["block"]: (row["start"], row["width"]) for row in blocks}
-
-
-def lay_out(
-    users: DataFrame,
-    items: DataFrame,
-    grid: Grid,
-    work: Callable[[pa.Table, pa.Table], pa.Table],
-    fields: Mapping[str, str],
-) -> DataFrame:
-    """Call ``work(users, items)`` once for every cell and return its rows.
-
-    Args:
-        users: from with_sparse, perhaps with further columns.
-        items: item_blocks, perhaps with further columns.
-        grid: buckets and shards.
-        work: a module-level function, bound with functools.partial; it runs on executors.
-        fields: column names and types of what ``work`` returns.
-    """
-    schema = T.StructType([T.StructField(name, spark_type(kind)) for name, kind in fields.items()])
-    # Users may descend from the same items (candidates do); new names for their columns keep the two sides apart.
-    own = [F.col(name).alias(name) for name in users.columns]
-    left = users.select(_hashed("user_id", grid.user_buckets, "bucket"), _each(grid.item_shards, "shard"), *own)
-    right = items.select(_hashed("item_id", grid.item_shards, "shard"), _each(grid.user_buckets, "bucket"), "*")
-    return left.groupBy(*CELL).cogroup(right.groupBy(*CELL)).applyInArrow(work, schema)
 
 
 def with_sparse(
@@ -169,11 +116,6 @@ class ItemCell:
         return cls(items["item_id"].combine_chunks(), _side(items, "item_group", ITEM_GROUPS))
 
 
-def arrow_schema(fields: Mapping[str, str]) -> pa.Schema:
-    """The same columns for Arrow; executors have no session to ask."""
-    return pa.schema([(name, _ARROW[kind]) for name, kind in fields.items()])
-
-
 def in_order(table: pa.Table, key: str) -> pa.Table:
     """The table in ascending order of a string column, in one chunk, so that a tie breaks the same way everywhere."""
     whole = table.combine_chunks()
@@ -231,14 +173,6 @@ def _boost_arrays(boosts: DataFrame, scorers: Sequence[str]) -> DataFrame:
         .agg(packed)
         .select("user_id", *[F.col(f"packed.{old}").alias(new) for old, new in BOOST_ARRAYS])
     )
-
-
-def _hashed(column: str, n: int, name: str) -> Column:
-    return F.pmod(F.xxhash64(column), F.lit(n)).cast("int").alias(name)
-
-
-def _each(n: int, name: str) -> Column:
-    return F.explode(F.sequence(F.lit(0), F.lit(n - 1))).alias(name)
 
 
 def _empty(kind: str) -> Column:

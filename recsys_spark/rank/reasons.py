@@ -62,7 +62,7 @@ def _because(boosts: DataFrame, items: DataFrame) -> DataFrame:
 
 
 def _taste_of_users(user_profiles: DataFrame) -> DataFrame:
-    stranger = ((F.col("n_events") == 0) & (F.size("feature_idx") == 0)).alias("is_stranger")
+    stranger = ((F.col("n_events") == 0) & (F.col("n_attributes") == 0)).alias("is_stranger")
     return user_profiles.select("user_id", "brand_shares", "category_shares", stranger)
 
 
@@ -86,7 +86,7 @@ def _text() -> Column:
         F.when(F.col("strongest").isNull(), "New for you to discover")
         .when(F.col("strongest").isin("habit", "recent"), _habit())
         .when(F.col("strongest") == "neighbours", _goes_with())
-        .when(F.col("strongest") == "content", _matches())
+        .when(F.col("strongest").isin("content", "pairs"), _matches())
         .when(F.col("strongest") == "demographic", "Liked by people like you")
         .when(F.col("strongest") == "factors", "People with a similar basket chose it")
         .when(F.col("strongest") == "deep", "Fits your profile")

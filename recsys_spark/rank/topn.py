@@ -12,16 +12,14 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from recsys_spark.errors import SettingsError
+from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 from recsys_spark.kernels.tiles import Chosen, Mixture, Shelf
 from recsys_spark.kernels.tiles import top_n as best_of_tile
 from recsys_spark.rank.cells import (
-    Grid,
     ItemCell,
     ScorerNames,
     UserCell,
-    arrow_schema,
     in_order,
-    lay_out,
     lists,
     position,
     taken,

@@ -1,26 +1,36 @@
-"""The features of items in words: ``name=value`` strings, and crosses of two of them."""
+"""The features of items in words: ``name=value`` strings, and pairs of two of them."""
 
 from __future__ import annotations
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.kernels.encode import attribute_values, with_measure_values
+from recsys_spark.kernels.encode import attribute_values, with_measure_values, with_missing_values
 
-MAX_CROSSED_ATTRIBUTES = 8
-"""Single-valued attributes that are crossed with the category, the first by name: bounds the crosses of one item."""
+MAX_PAIRED_ATTRIBUTES = 8
+"""Single-valued attributes that are paired with the category, the first by name: bounds the pairs of one item."""
+PAIRED = " * "
+"""Between the two features of a pair; a sign that values rarely hold, unlike & or x."""
 
 
-def described(items: DataFrame, *, crosses: bool, price_bins: int) -> DataFrame:
-    """item_id and all its features: brand, categories, attributes, bins of price and measures, and their crosses."""
+def described(items: DataFrame, *, pairs: bool, price_bins: int) -> DataFrame:
+    """item_id and its features: brand, categories, attributes, bins of price and measures, what is missing, pairs."""
     price = F.when(F.col("price").isNotNull(), F.create_map(F.lit("price"), F.col("price")))
     others = F.map_filter("measures", lambda name, _: name != "price")
     measures = F.map_concat(others, F.coalesce(price, F.create_map().cast("map<string,double>")))
     measured = with_measure_values(items.withColumn("_measures", measures), "_measures", "bins", price_bins)
-    plain = F.concat(_brand(), _categories("category_path"), attribute_values("attributes"), F.col("bins"))
-    return measured.select("item_id", "attributes", plain.alias("plain"), *_crossable()).select(
-        "item_id", (F.array_distinct(F.concat("plain", _crosses())) if crosses else F.col("plain")).alias("features")
+    whole = with_missing_values(measured, "attributes", "missing")
+    plain = F.concat(
+        _brand(), _categories("category_path"), attribute_values("attributes"), F.col("bins"), F.col("missing")
     )
+    return whole.select("item_id", "attributes", "category_path", plain.alias("plain"), *_paired()).select(
+        "item_id", (F.array_distinct(F.concat("plain", _pairs())) if pairs else F.col("plain")).alias("features")
+    )
+
+
+def is_pair(feature: str) -> Column:
+    """Whether the feature of this column is a pair of two others."""
+    return F.contains(F.col(feature), F.lit(PAIRED))
 
 
 def _brand() -> Column:
@@ -38,7 +48,7 @@ def _categories(path: str) -> Column:
     )
 
 
-def _crossable() -> list[Column]:
+def _paired() -> list[Column]:
     price = F.filter("bins", lambda feature: feature.startswith("price="))
     return [
         F.try_element_at(_brand(), F.lit(1)).alias("brand"),
@@ -47,17 +57,18 @@ def _crossable() -> list[Column]:
     ]
 
 
-def _crosses() -> Column:
-    """Brand × category, either × price, category × each single-valued attribute; pairs with a missing part drop out."""
+def _pairs() -> Column:
+    """Brand × each category, either × price, category × each single-valued attribute; what lacks a part drops out."""
     single = F.map_filter("attributes", lambda _, values: F.size(values) == 1)
-    values = F.slice(F.array_sort(attribute_values(single)), 1, MAX_CROSSED_ATTRIBUTES)
+    values = F.slice(F.array_sort(attribute_values(single)), 1, MAX_PAIRED_ATTRIBUTES)
     brand, category, price = F.col("brand"), F.col("category"), F.col("price")
-    pairs = F.concat(
-        F.array(_cross(brand, category), _cross(brand, price), _cross(category, price)),
-        F.transform(values, lambda value: _cross(category, value)),
+    found = F.concat(
+        F.transform(_categories("category_path"), lambda level: _pair(brand, level)),
+        F.array(_pair(brand, price), _pair(category, price)),
+        F.transform(values, lambda value: _pair(category, value)),
     )
-    return F.filter(pairs, lambda pair: pair.isNotNull())
+    return F.filter(found, lambda pair: pair.isNotNull())
 
 
-def _cross(left: Column, right: Column) -> Column:
-    return F.concat(left, F.lit(" & "), right)
+def _pair(left: Column, right: Column) -> Column:
+    return F.concat(left, F.lit(PAIRED), right)

@@ -16,11 +16,9 @@ from recsys_spark.vectors.sessions import session_vectors
 from recsys_spark.vectors.text import text_vectors
 
 
-def item_features(
-    items: DataFrame, *, max_features: int, min_holders: int, crosses: bool, price_bins: int
-) -> DataFrame:
-    """The attribute values, categories, brands, price bins and crosses to encode, after contract ``item_features``."""
-    features = described(items, crosses=crosses, price_bins=price_bins)
+def item_features(items: DataFrame, *, max_features: int, min_holders: int, pairs: bool, price_bins: int) -> DataFrame:
+    """The attribute values, categories, brands, price bins and pairs to encode, after contract ``item_features``."""
+    features = described(items, pairs=pairs, price_bins=price_bins)
     return vocabulary(features, "features", min_holders=min_holders, max_size=max_features)
 
 
@@ -32,7 +30,7 @@ def item_vectors(
     as_of: datetime,
     *,
     half_life_days: float,
-    crosses: bool,
+    pairs: bool,
     price_bins: int,
     text_width: int,
     session_width: int,
@@ -44,16 +42,16 @@ def item_vectors(
         items: every item.
         events: what sessions are read from, where session_width > 0.
         interactions: what popularity and counts are summed from.
-        item_features: the vocabulary to encode with, made with the same ``crosses`` and ``price_bins``.
+        item_features: the vocabulary to encode with, made with the same ``pairs`` and ``price_bins``.
         as_of: the time that popularity decays back from.
         half_life_days: decay of popularity.
-        crosses: whether pairs of attributes are features.
+        pairs: whether pairs of attributes are features.
         price_bins: number of quantile bins of prices and measures.
         text_width: length of text_vector; 0 switches it off.
         session_width: length of session_vector; 0 switches it off.
         seed: of the session embedding and the text projection.
     """
-    features = described(items, crosses=crosses, price_bins=price_bins)
+    features = described(items, pairs=pairs, price_bins=price_bins)
     joined = (
         with_positions(items.select("item_id"), "item_id", "item_idx")
         .join(encode(features, "item_id", "features", item_features, by_idf=True), "item_id", "left")

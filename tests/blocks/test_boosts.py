@@ -1,6 +1,6 @@
 import pytest
 
-from recsys_spark.blocks.boosts import boosts, neighbour_boosts, similarities
+from recsys_spark.blocks.boosts import behaviour_boosts, neighbour_boosts, similarities
 
 
 @pytest.fixture
@@ -67,9 +67,13 @@ def test_habit_leaves_out_what_was_only_viewed(rows):
         {"user_id": "u", "item_id": "bought", "n_purchases": 2, "n_sessions": 2, "strength": 1.0},
         {"user_id": "u", "item_id": "viewed", "n_purchases": 0, "n_sessions": 5, "strength": 1.0},
     )
-    found = boosts(met, enabled=("habit", "recent"), per_user=5, neighbours=1, history=1, shrinkage=0.0).collect()
+    found = behaviour_boosts(
+        met, enabled=("habit", "recent"), per_user=5, neighbours=1, history=1, shrinkage=0.0
+    ).collect()
     assert {(r.scorer, r.item_id) for r in found} == {("habit", "bought"), ("recent", "bought")}
 
 
 def test_without_a_sparse_scorer_the_table_is_empty(met):
-    assert boosts(met, enabled=("factors",), per_user=5, neighbours=1, history=1, shrinkage=0.0).collect() == []
+    assert (
+        behaviour_boosts(met, enabled=("factors",), per_user=5, neighbours=1, history=1, shrinkage=0.0).collect() == []
+    )

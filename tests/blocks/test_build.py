@@ -1,12 +1,15 @@
 """The whole room on a shop of a few users: what is known stays, what is new is predicted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from recsys_spark.blocks.build import Inputs, make_blocks, make_layout, make_lifts, make_targets
+from recsys_spark.blocks.build import Inputs, make_blocks, make_boosts, make_layout, make_targets
 from recsys_spark.config.settings import BlockSettings
+from recsys_spark.kernels.grid import Grid
 
-SETTINGS = BlockSettings(content_width=8, ridge_items=0.01, ridge_users=0.01, partials=1)
+SETTINGS = BlockSettings(ridge_items=0.01, ridge_users=0.01, demographic_prior=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -62,15 +65,14 @@ def inputs(spark, rows):
         item_factors=rows("item_factors", *[{"item_id": i, "factors": kinds[items[i]]} for i in sorted(known_items)]),
         tower_vectors=rows("tower_vectors", {"side": "user", "idx": 0, "vector": [0.5, 0.5]}),
         n_user_features=2,
-        n_item_features=2,
+        paired=np.array([False, False]),
     )
 
 
 @pytest.fixture(scope="module")
 def scores(inputs):
     layout = make_layout(inputs, SETTINGS, rank=2, deep_width=2)
-    lifts, targets = make_lifts(inputs, SETTINGS), make_targets(inputs, SETTINGS, layout)
-    users, items = make_blocks(inputs, SETTINGS, layout, lifts, targets, seed=0)
+    users, items = make_blocks(inputs, SETTINGS, layout, make_targets(inputs, SETTINGS, layout))
     user_vectors = {r.user_id: np.array(r.vector) for r in users.collect()}
     item_vectors = {r.item_id: (r.item_group, np.array(r.vector)) for r in items.collect()}
 
@@ -100,16 +102,27 @@ def test_a_new_user_gets_the_factors_of_its_kind(scores):
     assert score("new_dry", "cream1", "demographic") > 0 > score("new_dry", "gel1", "demographic")
 
 
-def test_content_prefers_the_attribute_that_was_bought(scores):
-    score = scores[0]
-    assert score("oily1", "new_gel", "content") > score("oily1", "cream1", "content") + 0.01
-    assert score("new_dry", "cream1", "content") == 0.0
+def test_content_boosts_the_attribute_that_was_bought(inputs):
+    boosts = make_boosts(inputs, SETTINGS, Grid(2, 1)).where("scorer = 'content'").collect()
+    assert {(r.user_id, r.item_id) for r in boosts if r.item_id == "new_gel"} == {
+        ("oily1", "new_gel"),
+        ("oily2", "new_gel"),
+    }
+    assert not [r for r in boosts if r.user_id == "new_dry"]
+
+
+def test_pairs_boost_only_through_features_that_are_pairs(inputs):
+    paired = replace(inputs, paired=np.array([False, True]))
+    boosts = make_boosts(paired, SETTINGS, Grid(1, 1)).collect()
+    assert {r.item_id for r in boosts if r.scorer == "pairs"} == {"gel1", "gel2", "new_gel"}
+    assert {r.item_id for r in boosts if r.scorer == "content"} == {"cream1", "cream2"}
 
 
 def test_popularity_of_a_new_item_is_what_its_attributes_predict(scores):
     score = scores[0]
     assert score("bare", "gel1", "popularity") == pytest.approx(np.log1p(2), rel=1e-4)
-    assert score("bare", "new_gel", "popularity") == pytest.approx(np.log1p(2), abs=0.05)
+    # n / (n + mean n) of the items of its kind, all of which two users took.
+    assert score("bare", "new_gel", "popularity") == pytest.approx(0.5, abs=0.02)
 
 
 def test_a_block_that_is_switched_off_has_no_place(inputs):

@@ -1,30 +1,8 @@
 import numpy as np
 import pytest
 
-from recsys_spark.blocks.content import base_shares, score_subspace, user_lifts
-
-
-def test_subspace_of_full_width_keeps_every_score():
-    rng = np.random.default_rng(1)
-    lifts, items = rng.random((30, 12)), rng.random((20, 12))
-    directions = score_subspace(lifts.T @ lifts, items.T @ items, 12, seed=0)
-    kept = (lifts @ (items.T @ items) @ directions) @ (items @ directions).T
-    np.testing.assert_allclose(kept, lifts @ items.T, atol=1e-6)
-
-
-def test_narrow_subspace_is_close_to_the_best_of_its_rank():
-    rng = np.random.default_rng(2)
-    lifts, items = rng.random((60, 40)) ** 4, rng.random((50, 40)) ** 4
-    scores = lifts @ items.T
-    directions = score_subspace(lifts.T @ lifts, items.T @ items, 8, seed=0)
-    kept = (lifts @ (items.T @ items) @ directions) @ (items @ directions).T
-    best = np.sqrt((np.linalg.svd(scores, compute_uv=False)[8:] ** 2).sum())
-    assert np.linalg.norm(scores - kept) <= 1.05 * best
-
-
-def test_scores_of_low_rank_leave_the_other_columns_zero():
-    directions = score_subspace(np.diag([1.0, 0.0, 0.0]), np.eye(3), 3, seed=0)
-    assert np.isfinite(directions).all()
+from recsys_spark.blocks.content import base_shares, content_boosts, user_lifts
+from recsys_spark.kernels.grid import Grid
 
 
 @pytest.fixture
@@ -56,3 +34,44 @@ def test_lift_is_the_log_of_history_over_prior_times_base(shop):
     history = [np.log(2) + np.log(4), np.log(4)]
     expected = [np.log1p(history[0] / (10 * 4 / 5)), np.log1p(history[1] / (10 * 1 / 5))]
     np.testing.assert_allclose(lifts["u"].feature_value, expected, rtol=1e-6)
+
+
+@pytest.fixture
+def many(spark):
+    """30 users' lifts over 12 features, and 40 items in two groups."""
+    rng = np.random.default_rng(3)
+    lifts = {f"u{n}": {int(f): float(rng.integers(1, 9)) / 4 for f in rng.choice(12, 5, False)} for n in range(30)}
+    items = {f"i{n:02}": (("new", "established")[n % 2], sorted(rng.choice(12, 3, False).tolist())) for n in range(40)}
+    left = spark.createDataFrame(
+        [(u, sorted(taste), [taste[f] for f in sorted(taste)]) for u, taste in lifts.items()],
+        "user_id string, feature_idx array<int>, feature_value array<float>",
+    )
+    right = spark.createDataFrame(
+        [(i, group, held) for i, (group, held) in items.items()],
+        "item_id string, item_group string, feature_idx array<int>",
+    )
+    return lifts, items, left, right
+
+
+@pytest.mark.parametrize("grid", [Grid(1, 1), Grid(3, 2)])
+def test_the_best_of_each_group_are_those_of_brute_force_on_any_grid(many, grid):
+    lifts, items, left, right = many
+    mask = np.arange(12) < 8
+    found = content_boosts(left, right, {"content": mask, "pairs": ~mask}, 4, grid).collect()
+    expected = set()
+    for user, taste in lifts.items():
+        for scorer, used in (("content", mask), ("pairs", ~mask)):
+            for group in ("new", "established"):
+                sums = {
+                    i: sum(taste.get(f, 0.0) for f in held if used[f]) for i, (g, held) in items.items() if g == group
+                }
+                best = sorted((-value, i) for i, value in sums.items() if value > 0)[:4]
+                expected |= {(user, i, scorer, -value) for value, i in best}
+    assert {(r.user_id, r.item_id, r.scorer, r.value) for r in found} == expected
+
+
+def test_a_shop_without_items_of_a_group_has_no_rows_of_it(many):
+    _, _, left, right = many
+    only_new = right.where("item_group = 'new'")
+    found = content_boosts(left, only_new, {"content": np.ones(12, bool)}, 2, Grid(2, 1)).collect()
+    assert {int(r.item_id[1:]) % 2 for r in found} == {0}

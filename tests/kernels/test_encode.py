@@ -2,7 +2,7 @@ from math import log, sqrt
 
 import pytest
 
-from recsys_spark.kernels.encode import attribute_values, encode, vocabulary, with_measure_values
+from recsys_spark.kernels.encode import attribute_values, encode, vocabulary, with_measure_values, with_missing_values
 
 
 def described(spark, *rows):
@@ -60,3 +60,18 @@ def test_values_by_idf_have_unit_length(spark):
     norm = sqrt(common**2 + rare**2)
     assert found["a"] == pytest.approx([common / norm, rare / norm], rel=1e-6)
     assert found["b"] == [1.0]
+
+
+def test_what_is_missing_is_named_where_values_are_usual(spark):
+    rows = [("a", {"skin": ["dry"], "eyes": ["blue"]}), ("b", {"skin": [" "]}), ("c", None)]
+    rows += [(f"d{n}", {"skin": ["oily"], "rare": ["x"]} if n == 0 else {"skin": ["oily"]}) for n in range(17)]
+    frame = spark.createDataFrame(rows, "id string, attributes map<string,array<string>>")
+    found = {r.id: r.missing for r in with_missing_values(frame, "attributes", "missing").collect()}
+    # Eyes and rare are held by 1 of 20, less than a tenth.
+    assert found["a"] == []
+    assert found["b"] == found["c"] == ["skin=?"]
+
+
+def test_without_attributes_nothing_is_missing(spark):
+    frame = spark.createDataFrame([("a", {})], "id string, attributes map<string,array<string>>")
+    assert with_missing_values(frame, "attributes", "missing").first().missing == []

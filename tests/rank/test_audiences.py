@@ -9,8 +9,8 @@ from shops import LAYOUT, mixed_variant, small_shop
 
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import differences
+from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank.audiences import audiences
-from recsys_spark.rank.cells import Grid
 
 
 def brute_force(shop, variant, length):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from shops import LAYOUT, small_shop
 
+from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank.candidates import Draw, candidates
-from recsys_spark.rank.cells import Grid, ScorerNames
+from recsys_spark.rank.cells import ScorerNames
 
 NAMES = ScorerNames.of(LAYOUT, {"factors", "popularity", "habit"})
 DRAW = Draw(users=2, top=2, others=3, seed=1)

@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from recsys_spark.contracts import table
+from recsys_spark.kernels.grid import arrow_schema
 from recsys_spark.rank.candidates import FOUND
-from recsys_spark.rank.cells import arrow_schema, lists
+from recsys_spark.rank.cells import lists
 from recsys_spark.rank.variants import PAIRS, Variant
 from recsys_spark.rank.weights import MIN_USERS, learn
 

@@ -1,8 +1,8 @@
 from recsys_spark.vectors.describe import described
 
 
-def features(rows, *items, crosses=False):
-    frame = described(rows("items", *items), crosses=crosses, price_bins=2)
+def features(rows, *items, pairs=False):
+    frame = described(rows("items", *items), pairs=pairs, price_bins=2)
     return {r.item_id: set(r.features) for r in frame.collect()}
 
 
@@ -30,17 +30,18 @@ def test_brand_categories_attributes_and_bins_are_named(rows):
         "ml=bin_1",
         "price=bin_1",
     }
-    assert found["b"] == {"category_1=Care", "price=bin_2"}
-    assert found["c"] == set()
+    assert found["b"] == {"category_1=Care", "price=bin_2", "vegan=?", "for=?"}
+    assert found["c"] == {"vegan=?", "for=?"}
 
 
-def test_crosses_pair_brand_category_price_and_single_valued_attributes(rows):
-    found = features(rows, SERUM, CREAM, BARE, crosses=True)
-    assert {f for f in found["a"] if " & " in f} == {
-        "brand=X & category_2=Care/Serum",
-        "brand=X & price=bin_1",
-        "category_2=Care/Serum & price=bin_1",
-        "category_2=Care/Serum & vegan=yes",
+def test_pairs_join_brand_category_price_and_single_valued_attributes(rows):
+    found = features(rows, SERUM, CREAM, BARE, pairs=True)
+    assert {f for f in found["a"] if " * " in f} == {
+        "brand=X * category_1=Care",
+        "brand=X * category_2=Care/Serum",
+        "brand=X * price=bin_1",
+        "category_2=Care/Serum * price=bin_1",
+        "category_2=Care/Serum * vegan=yes",
     }
-    assert {f for f in found["b"] if " & " in f} == {"category_1=Care & price=bin_2"}
-    assert found["c"] == set()
+    assert {f for f in found["b"] if " * " in f} == {"category_1=Care * price=bin_2"}
+    assert not {f for f in found["c"] if " * " in f}

@@ -11,7 +11,7 @@ AS_OF = at("2024-01-11")
 
 def vectors(rows, items, events=(), met=(), text_width=8, session_width=8):
     frame = rows("items", *items)
-    shape = dict(crosses=True, price_bins=2)
+    shape = dict(pairs=True, price_bins=2)
     found = item_vectors(
         frame,
         rows("events", *events),
