@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys_spark.kernels.arrow import matrix
-from recsys_spark.rank.fit import Examples, calibrate, learn_weights
+from recsys_spark.rank.fit import PARTS, Examples, calibrate, learn_weights
 from recsys_spark.rank.variants import ITEM_GROUPS, ROUTES
 
 MIN_USERS = 30
@@ -72,7 +73,7 @@ def _fit(examples: Examples) -> Learned:
 
 def _equal(examples: Examples) -> Learned:
     """Every scorer counts alike, on the scale of what few candidates there are."""
-    n_scorers = examples.scores.shape[2]
+    n_scorers = len(examples.scores)
     scale = examples.scale() if len(examples) else np.ones(n_scorers)
     return Learned(scale, np.ones(n_scorers), 1.0, 0.0, len(examples))
 
@@ -81,7 +82,15 @@ def _examples(sample: pa.Table, n_scorers: int) -> Examples:
     scores = matrix(sample["scores"]).reshape(-1, n_scorers)
     user = sample["user_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     label, in_window, weight = (sample[name].to_numpy() for name in ("label", "in_window", "sample_weight"))
-    return Examples.of(user, scores, label.astype(bool), in_window.astype(bool), weight.astype(float))
+    part = item_parts(sample["item_id"])
+    return Examples.of(user, scores, label.astype(bool), in_window.astype(bool), weight.astype(float), part)
+
+
+def item_parts(item_ids: pa.ChunkedArray) -> np.ndarray:
+    """The part of the items, below PARTS, that each id is hashed to; it hangs on the id alone: [n] int8."""
+    encoded = item_ids.combine_chunks().dictionary_encode()
+    parts = [crc32(item.encode()) % PARTS for item in encoded.dictionary.to_pylist()]
+    return np.array(parts, np.int8)[encoded.indices.to_numpy()]
 
 
 def _rows(route: str, group: str, scorers: Sequence[str], learned: Learned) -> list[dict[str, object]]:

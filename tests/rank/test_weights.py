@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pyarrow as pa
 
@@ -9,8 +11,9 @@ from recsys_spark.contracts import table
 from recsys_spark.kernels.grid import arrow_schema
 from recsys_spark.rank.candidates import FOUND
 from recsys_spark.rank.cells import lists
+from recsys_spark.rank.fit import PARTS
 from recsys_spark.rank.variants import PAIRS, Variant
-from recsys_spark.rank.weights import MIN_USERS, learn
+from recsys_spark.rank.weights import MIN_USERS, item_parts, learn
 
 SCORERS = ("good", "noise")
 
@@ -80,3 +83,12 @@ def test_the_order_of_the_sample_does_not_matter():
     sample = sample_of("warm", "established", 40)
     backwards = sample.take(pa.array(np.arange(len(sample))[::-1].copy()))
     assert learn(sample, SCORERS) == learn(backwards, SCORERS)
+
+
+def test_the_part_of_an_item_hangs_on_its_id_alone():
+    ids = [f"i{item}" for item in range(500)]
+    parts = item_parts(pa.chunked_array([pa.array(ids)]))
+    again = item_parts(pa.chunked_array([pa.array(ids[300:]), pa.array(ids[:300])]))
+    assert again.tolist() == [*parts[300:], *parts[:300]]
+    assert parts[:4].tolist() == [zlib.crc32(item.encode()) % PARTS for item in ids[:4]]
+    assert np.bincount(parts, minlength=PARTS).min() > 25
