@@ -20,6 +20,13 @@ from scipy.special import expit
 
 K = 10
 L2 = 1e-3
+"""Pull of the softmax loss towards the prior, whatever is seen."""
+PRIOR_ITEMS = 10.0
+"""Further pull that counts like so many hidden items."""
+MIN_NOISE = 0.03
+"""The least noise between two ends of the search, as a share of the best."""
+FAINT = 0.01
+"""Shares of the largest weight below this are dropped."""
 FACTORS = (0.0, 0.5, 0.8, 1.25, 2.0)
 """Steps of the search for a weight above 0."""
 ENTRIES = (0.05, 0.3)
@@ -49,6 +56,7 @@ class Examples:
         in_window: [users, candidates], it took it in the hold-out period.
         log_weight: [users, candidates], log of how many items the candidate stands for; -inf where there is padding.
         part: [users, candidates] int8, the group of items that the candidate belongs to, below PARTS.
+        n_items: distinct items among the positives.
     """
 
     scores: np.ndarray
@@ -56,6 +64,7 @@ class Examples:
     in_window: np.ndarray
     log_weight: np.ndarray
     part: np.ndarray
+    n_items: int
 
     @classmethod
     def of(
@@ -66,6 +75,7 @@ class Examples:
         in_window: np.ndarray,
         weight: np.ndarray,
         part: np.ndarray,
+        n_items: int,
     ) -> Examples:
         """From flat rows, those of one user side by side; users without a positive are left out."""
         change = np.r_[True, user[1:] != user[:-1]] if len(user) else np.empty(0, bool)
@@ -85,7 +95,7 @@ class Examples:
         for layer, values in zip(layers, scores.T, strict=True):
             layer.ravel()[place] = values[kept]
         log_weight = padded(np.log(weight).astype(np.float32), -np.inf)
-        return cls(layers, padded(label, False), padded(in_window, False), log_weight, padded(part, 0))
+        return cls(layers, padded(label, False), padded(in_window, False), log_weight, padded(part, 0), n_items)
 
     def __len__(self) -> int:
         return len(self.label)
@@ -110,7 +120,7 @@ class Examples:
     def scaled(self) -> Examples:
         """The same with each scorer divided by its scale."""
         scores = self.scores / self.scale().astype(np.float32)[:, None, None]
-        return Examples(scores, self.label, self.in_window, self.log_weight, self.part)
+        return Examples(scores, self.label, self.in_window, self.log_weight, self.part, self.n_items)
 
     def mix(self, weights: np.ndarray) -> np.ndarray:
         """Weighted sums [users, candidates] float32; -inf where there is padding.
@@ -175,10 +185,19 @@ class Quality:
         A search that takes every rise chases the luck of its users and items and does worse on others. Where one part
         holds every positive nothing is known of the luck of the items, and no rise is clear.
         """
+        noise = self.noise(other)
+        return bool(np.isfinite(noise) and self.rise(other) > max(noise, 1e-9))
+
+    def rise(self, other: Quality) -> float:
+        """How much higher the mean over users is."""
+        return float((self.users - other.users).mean())
+
+    def noise(self, other: Quality) -> float:
+        """Standard error of the rise: over users or over items, whichever is larger; infinite where unknown."""
         rise, without = self.users - other.users, self.without - other.without
         over_users = rise.std(ddof=1) / np.sqrt(len(rise)) if len(rise) > 1 else 0.0
         over_items = np.sqrt((PARTS - 1) / PARTS * ((without - without.mean()) ** 2).sum())
-        return bool(np.isfinite(over_items) and rise.mean() > max(over_users, over_items, 1e-9))
+        return float(max(over_users, over_items)) if np.isfinite(over_items) else np.inf
 
 
 def ndcg(examples: Examples, weights: np.ndarray) -> np.ndarray:
@@ -192,23 +211,40 @@ def quality(examples: Examples, weights: np.ndarray) -> Quality:
     return _judged(examples, mixed, _pool(mixed))
 
 
-def learn_weights(examples: Examples) -> np.ndarray:
-    """Weights [scorers] for scaled examples; by ndcg@10 on them the best scorer alone is not clearly better."""
+def learn_weights(examples: Examples, prior: np.ndarray) -> np.ndarray:
+    """Weights [scorers] that add up to 1, for scaled examples; all 0 where no scorer tells candidates apart.
+
+    Three searches start from the best scorer alone, from the softmax loss, and from the softmax loss held to the prior.
+    Their ends are averaged, each by exp(-lag / noise): where the items are few and the noise large nearly alike, where
+    one end is clearly better it alone. An average of several good weightings varies less than the best of them; where
+    the best is clearly above the average, it is taken as it is.
+
+    Args:
+        examples: scaled.
+        prior: [scorers], what weights are expected before anything is seen.
+    """
     speaking = examples.speaking()
     if not speaking.any():
         return np.zeros(len(speaking))
     singles = [single for single, speaks in zip(np.eye(len(speaking)), speaking, strict=True) if speaks]
-    best_single = max(singles, key=lambda weights: ndcg(examples, weights).mean())
-    mixed = np.where(speaking, listwise(examples), 0.0)
-    from_single, single_quality = _climb(examples, best_single, speaking)
-    if not mixed.any():
-        return from_single
-    from_mixed, mixed_quality = _climb(examples, mixed, speaking)
-    return from_single if single_quality.clearly_above(mixed_quality) else from_mixed
+    starts = [
+        max(singles, key=lambda weights: ndcg(examples, weights).mean()),
+        np.where(speaking, listwise(examples, prior, L2), 0.0),
+        np.where(speaking, listwise(examples, prior, L2 + PRIOR_ITEMS / max(examples.n_items, 1)), 0.0),
+    ]
+    ends = [_climb(examples, start, speaking) for start in starts if start.any()]
+    best = max((found for _, found in ends), key=lambda found: found.users.mean())
+    votes = [np.exp(-best.rise(found) / max(best.noise(found), MIN_NOISE * best.users.mean())) for _, found in ends]
+    average = np.average([weights / weights.sum() for weights, _ in ends], axis=0, weights=votes)
+    # What only a hopeless end had left in must not cost a block in every product.
+    average = np.where(average < FAINT * average.max(), 0.0, average)
+    if best.clearly_above(quality(examples, average)):
+        average = next(weights / weights.sum() for weights, found in ends if found is best)
+    return average
 
 
-def listwise(examples: Examples) -> np.ndarray:
-    """Non-negative weights [scorers] that minimise the softmax loss with a small L2 penalty."""
+def listwise(examples: Examples, prior: np.ndarray, strength: float) -> np.ndarray:
+    """Non-negative weights [scorers] that minimise the softmax loss + strength * |weights - prior|²."""
     n_scorers = len(examples.scores)
     target = (examples.label / examples.label.sum(axis=1, keepdims=True)).astype(np.float32)
     wanted = np.einsum("suc,uc->su", examples.scores, target).mean(axis=1, dtype=np.float64)
@@ -222,7 +258,8 @@ def listwise(examples: Examples) -> np.ndarray:
         value = (np.log(total) + highest).mean() - wanted @ weights
         share /= total.astype(np.float32)
         expected = np.einsum("suc,uc->su", examples.scores, share).mean(axis=1, dtype=np.float64)
-        return value + L2 * weights @ weights, expected - wanted + 2 * L2 * weights
+        away = weights - prior
+        return value + strength * away @ away, expected - wanted + 2 * strength * away
 
     start = np.full(n_scorers, 0.5)
     found = minimize(

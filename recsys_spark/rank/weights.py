@@ -19,6 +19,20 @@ MIN_USERS = 30
 LENDERS: Mapping[str, tuple[str, ...]] = {"inactive": ("warm",), "warming": ("warm",), "warm": ("warming",), "cold": ()}
 """Whose weights a route takes before it takes those of all routes together."""
 
+PRIOR: Mapping[str, float] = {
+    "popularity": 0.5,
+    "content": 0.5,
+    "habit": 0.5,
+    "demographic": 0.4,
+    "factors": 0.3,
+    "deep": 0.3,
+    "neighbours": 0.3,
+    "recent": 0.2,
+    "pairs": 0.2,
+    "trend": 0.0,
+}
+"""Usual weights of scaled scorers on simulated new ids; they matter where there are few hidden items to learn from."""
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -47,26 +61,27 @@ def learn(sample: pa.Table, scorers: Sequence[str]) -> list[dict[str, object]]:
     ordered = sample.sort_by([("route", "ascending"), ("user_id", "ascending"), ("item_id", "ascending")])
     rows: list[dict[str, object]] = []
     for group in ITEM_GROUPS:
-        learned = _learn_group(ordered.filter(pc.equal(ordered["item_group"], group)), len(scorers))
+        learned = _learn_group(ordered.filter(pc.equal(ordered["item_group"], group)), scorers)
         for route in ROUTES:
             rows += _rows(route, group, scorers, learned[route])
     return rows
 
 
-def _learn_group(sample: pa.Table, n_scorers: int) -> dict[str, Learned]:
+def _learn_group(sample: pa.Table, scorers: Sequence[str]) -> dict[str, Learned]:
+    n_scorers, prior = len(scorers), np.array([PRIOR.get(scorer, 0.0) for scorer in scorers])
     own = {route: _examples(sample.filter(pc.equal(sample["route"], route)), n_scorers) for route in ROUTES}
-    fitted = {route: _fit(examples) for route, examples in own.items() if len(examples) >= MIN_USERS}
+    fitted = {route: _fit(examples, prior) for route, examples in own.items() if len(examples) >= MIN_USERS}
     if len(fitted) == len(ROUTES):
         return fitted
     together = _examples(sample, n_scorers)
-    shared = _fit(together) if len(together) >= MIN_USERS else _equal(together)
+    shared = _fit(together, prior) if len(together) >= MIN_USERS else _equal(together)
     lenders = {route: next((n for n in (route, *LENDERS[route]) if n in fitted), None) for route in ROUTES}
     return {route: shared if lender is None else fitted[lender] for route, lender in lenders.items()}
 
 
-def _fit(examples: Examples) -> Learned:
+def _fit(examples: Examples, prior: np.ndarray) -> Learned:
     scaled = examples.scaled()
-    weight = learn_weights(scaled)
+    weight = learn_weights(scaled, prior)
     slope, intercept = calibrate(scaled, weight)
     return Learned(examples.scale(), weight, slope, intercept, len(examples))
 
@@ -83,7 +98,8 @@ def _examples(sample: pa.Table, n_scorers: int) -> Examples:
     user = sample["user_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     label, in_window, weight = (sample[name].to_numpy() for name in ("label", "in_window", "sample_weight"))
     part = item_parts(sample["item_id"])
-    return Examples.of(user, scores, label.astype(bool), in_window.astype(bool), weight.astype(float), part)
+    n_items = pc.count_distinct(sample.filter(sample["label"])["item_id"]).as_py()
+    return Examples.of(user, scores, label.astype(bool), in_window.astype(bool), weight.astype(float), part, n_items)
 
 
 def item_parts(item_ids: pa.ChunkedArray) -> np.ndarray:

@@ -21,6 +21,8 @@ from recsys_spark.rank.fit import (
     quality,
 )
 
+EVEN = np.full(3, 0.3)
+
 
 def examples_of(scores, label, in_window=None, weight=None, part=None):
     """From dense arrays [users, candidates, scorers] and [users, candidates]."""
@@ -33,6 +35,7 @@ def examples_of(scores, label, in_window=None, weight=None, part=None):
         (label if in_window is None else in_window).ravel(),
         flat,
         np.tile(np.arange(n_candidates) % PARTS, n_users).astype(np.int8) if part is None else part.ravel(),
+        int(label.any(axis=0).sum()),
     )
 
 
@@ -160,7 +163,7 @@ def test_no_rise_is_clear_where_one_part_holds_every_positive():
 
 
 def test_the_same_examples_teach_the_same_weights():
-    assert learn_weights(planted(7).scaled()).tolist() == learn_weights(planted(7).scaled()).tolist()
+    assert learn_weights(planted(7).scaled(), EVEN).tolist() == learn_weights(planted(7).scaled(), EVEN).tolist()
 
 
 def test_lists_of_different_length_are_padded_and_users_without_positives_left_out():
@@ -171,6 +174,7 @@ def test_lists_of_different_length_are_padded_and_users_without_positives_left_o
         np.zeros(6, bool),
         np.array([1.0, 5.0, 1.0, 1.0, 1.0, 2.0]),
         np.array([3, 4, 5, 6, 7, 8], np.int8),
+        2,
     )
     assert len(examples) == 2
     np.testing.assert_allclose(np.exp(examples.log_weight), [[1, 5, 0], [1, 1, 2]])
@@ -180,7 +184,7 @@ def test_lists_of_different_length_are_padded_and_users_without_positives_left_o
 
 def test_the_mixture_beats_every_single_scorer_and_finds_the_planted_order_of_weights():
     examples = planted().scaled()
-    weights = learn_weights(examples)
+    weights = learn_weights(examples, EVEN)
     best_single = max(ndcg(examples, single).mean() for single in np.eye(3))
     assert ndcg(examples, weights).mean() > best_single + 0.05
     assert weights[0] > weights[1] > weights[2] >= 0
@@ -190,7 +194,7 @@ def test_the_mixture_beats_every_single_scorer_and_finds_the_planted_order_of_we
 @given(seed=st.integers(0, 1_000), n_users=st.integers(1, 8), n_candidates=st.integers(2, 15))
 def test_no_single_scorer_is_better_by_more_than_noise_and_no_weight_is_negative(seed, n_users, n_candidates):
     examples = planted(seed, n_users, n_candidates, truth=(1.0, -1.0, 0.0)).scaled()
-    weights = learn_weights(examples)
+    weights = learn_weights(examples, EVEN)
     assert (weights >= 0).all()
     for single in np.eye(3):
         assert not quality(examples, single).clearly_above(quality(examples, weights))
@@ -204,11 +208,21 @@ def test_a_scorer_that_says_nothing_has_weight_0_and_scale_1():
         examples.in_window,
         examples.log_weight,
         examples.part,
+        examples.n_items,
     )
     assert silent.scale()[3] == 1
-    assert learn_weights(silent.scaled())[3] == 0
+    assert learn_weights(silent.scaled(), np.ones(4))[3] == 0
     nothing = examples_of(np.zeros((2, 3, 2)), np.eye(2, 3, dtype=bool))
-    assert learn_weights(nothing).tolist() == [0, 0]
+    assert learn_weights(nothing, np.ones(2)).tolist() == [0, 0]
+
+
+def test_few_hidden_items_keep_the_weights_near_the_prior():
+    examples = planted(5, n_users=4).scaled()
+    prior = np.array([0.0, 0.5, 0.5])
+    held = listwise(examples, prior, 10.0)
+    np.testing.assert_allclose(held, prior, atol=0.1)
+    free = listwise(examples, prior, 1e-3)
+    assert np.abs(free - prior).max() > 0.5
 
 
 def test_listwise_weights_are_a_minimum_of_the_written_out_loss():
@@ -219,9 +233,11 @@ def test_listwise_weights_are_a_minimum_of_the_written_out_loss():
         for scores, label in zip(np.moveaxis(examples.scores, 0, 2).astype(float), examples.label, strict=True):
             logits = scores @ weights
             total += np.log(np.exp(logits).sum()) - logits[label].mean()
-        return total / len(examples) + 1e-3 * weights @ weights
+        away = weights - prior
+        return total / len(examples) + 1e-2 * away @ away
 
-    found = listwise(examples)
+    prior = np.array([0.3, 0.6, 0.1])
+    found = listwise(examples, prior, 1e-2)
     slope = approx_fprime(found, loss, 1e-6)
     assert np.all((np.abs(slope) < 2e-3) | ((found == 0) & (slope > 0)))
 
