@@ -14,6 +14,7 @@ SPARK = [
     "pandas>=2.2,<3",
     "pyarrow==14.0.2",
     "scipy>=1.11",
+    "scikit-learn>=1.5",
     "jinja2>=3.1",
     "matplotlib>=3.8",
 ]

@@ -19,7 +19,7 @@ from recsys_spark.kernels.grid import Grid
 from recsys_spark.vectors.describe import is_pair
 
 OUTPUTS = ("blocks", "user_blocks", "item_blocks", "boosts")
-TABLES = ("interactions", "user_profiles", "item_vectors", "user_factors", "item_factors", "tower_vectors")
+TABLES = ("events", "interactions", "user_profiles", "item_vectors", "user_factors", "item_factors", "tower_vectors")
 
 
 def run(job: Job) -> None:
@@ -40,9 +40,8 @@ def run(job: Job) -> None:
     targets.unpersist()
     rank, cores = job.settings.rank, job.spark.sparkContext.defaultParallelism
     counts = inputs.user_profiles.count(), inputs.item_vectors.count()
-    job.write(
-        "boosts", make_boosts(inputs, settings, Grid.of(*counts, rank.users_per_task, rank.items_per_task, cores))
-    )
+    grid = Grid.of(*counts, rank.users_per_task, rank.items_per_task, cores)
+    job.write("boosts", make_boosts(inputs, settings, grid, seed=job.settings.backtest.seed))
 
 
 def _paired(item_features: DataFrame) -> np.ndarray:

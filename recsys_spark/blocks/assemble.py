@@ -60,10 +60,14 @@ def target_width(layout: Layout) -> int:
     return layout.factors + layout.demographic + layout.popularity + layout.trend
 
 
-def user_rows(user_profiles: DataFrame, user_factors: DataFrame, towers: DataFrame) -> DataFrame:
+def user_rows(user_profiles: DataFrame, user_factors: DataFrame, moments: DataFrame, towers: DataFrame) -> DataFrame:
     """Each user with all that its vector is made of; empty arrays where there is nothing."""
     deep = towers.where("side = 'user'").select(F.col("idx").alias("user_idx"), F.col("vector").alias("deep"))
-    joined = user_profiles.join(user_factors, on="user_id", how="left").join(deep, on="user_idx", how="left")
+    joined = (
+        user_profiles.join(user_factors, on="user_id", how="left")
+        .join(moments, on="user_id", how="left")
+        .join(deep, on="user_idx", how="left")
+    )
     return joined.select(
         "user_id",
         F.col("state").alias("route"),
@@ -71,6 +75,7 @@ def user_rows(user_profiles: DataFrame, user_factors: DataFrame, towers: DataFra
         "feature_idx",
         "feature_value",
         _or_empty("factors"),
+        F.coalesce("moment_idx", F.lit(-1)).alias("moment_idx"),
         _or_empty("deep"),
     )
 
@@ -81,11 +86,13 @@ def user_blocks(rows: DataFrame, model: UserModel) -> DataFrame:
     return rows.mapInArrow(partial(_user_vectors, model=model), schema)
 
 
-def item_rows(item_vectors: DataFrame, targets: DataFrame, towers: DataFrame) -> DataFrame:
+def item_rows(item_vectors: DataFrame, targets: DataFrame, moments: DataFrame, towers: DataFrame) -> DataFrame:
     """Each item with all that its vector is made of; empty arrays where there is nothing."""
     deep = towers.where("side = 'item'").select(F.col("idx").alias("item_idx"), F.col("vector").alias("deep"))
-    joined = item_vectors.join(targets.select("item_id", "target"), on="item_id", how="left").join(
-        deep, on="item_idx", how="left"
+    joined = (
+        item_vectors.join(targets.select("item_id", "target"), on="item_id", how="left")
+        .join(moments, on="item_id", how="left")
+        .join(deep, on="item_idx", how="left")
     )
     group = F.when(F.col("n_events") > 0, "established").otherwise("new")
     return joined.select(
@@ -96,6 +103,7 @@ def item_rows(item_vectors: DataFrame, targets: DataFrame, towers: DataFrame) ->
         F.log1p("n_users").alias("log_users"),
         F.log1p("popularity").alias("log_trend"),
         _or_empty("target"),
+        _or_empty("moment"),
         _or_empty("deep"),
     )
 
@@ -129,6 +137,8 @@ def _user_vectors(batches: Iterator[pa.RecordBatch], model: UserModel) -> Iterat
             "demographic": np.hstack([attributes, np.ones((batch.num_rows, 1), np.float32)]),
             "popularity": np.ones((batch.num_rows, 1), np.float32),
             "trend": np.ones((batch.num_rows, 1), np.float32),
+            # A new user has no moment, a new item none either: both score 0.
+            "moment": batch["moment_idx"].to_numpy()[:, None] == np.arange(layout.moment),
             "deep": padded(batch["deep"], layout.deep)[0],
         }
         yield _rows(batch, ["user_id", "route", "n_events"], parts, layout)
@@ -148,6 +158,7 @@ def _item_vectors(batches: Iterator[pa.RecordBatch], model: ItemModel) -> Iterat
             "demographic": odds,
             "popularity": _counted(batch, "log_users", popularity),
             "trend": _counted(batch, "log_trend", trend),
+            "moment": padded(batch["moment"], layout.moment)[0],
             "deep": padded(batch["deep"], layout.deep)[0],
         }
         yield _rows(batch, ["item_id", "item_group", "n_events"], parts, layout)

@@ -47,9 +47,9 @@ def habit(interactions: DataFrame, scorer: str, value: Column, per_user: int) ->
 def similarities(interactions: DataFrame, *, neighbours: int, history: int, shrinkage: float) -> DataFrame:
     """item_id, other_id, similarity: the ``neighbours`` items most often met together with each item.
 
-    Similarity is the cosine of the two items' users, shrunk by c / (c + shrinkage) where c users met both
-    (Bell and Koren 2007). A user counts with the ``history`` strongest items, so the work grows with users, not with
-    the square of the longest history.
+    Similarity is the share of the item's users who met the other one too, c / (n + shrinkage) where c of its n users
+    did: the conditional probability of Deshpande and Karypis 2004, held back where n is small. A user counts with the
+    ``history`` strongest items, so the work grows with users, not with the square of the longest history.
     """
     kept = _strongest(interactions, history).select("user_id", "item_id")
     totals = kept.groupBy("item_id").agg(F.count("*").alias("n"))
@@ -58,14 +58,9 @@ def similarities(interactions: DataFrame, *, neighbours: int, history: int, shri
         .where("item_id != other_id")
         .groupBy("item_id", "other_id")
         .agg(F.count("*").alias("c"))
-        .where("c > 1")
     )
-    others = totals.select(F.col("item_id").alias("other_id"), F.col("n").alias("m"))
-    cosine = F.col("c") / F.sqrt(F.col("n") * F.col("m")) * F.col("c") / (F.col("c") + shrinkage)
-    valued = (
-        pairs.join(totals, on="item_id", how="inner")
-        .join(others, on="other_id", how="inner")
-        .select("item_id", "other_id", cosine.alias("value"))
+    valued = pairs.join(totals, on="item_id", how="inner").select(
+        "item_id", "other_id", (F.col("c") / (F.col("n") + shrinkage)).alias("value")
     )
     return _top(valued, "item_id", "other_id", neighbours).withColumnRenamed("value", "similarity")
 

@@ -23,17 +23,20 @@ from recsys_spark.blocks.content import content_boosts, user_lifts
 from recsys_spark.blocks.demographic import attribute_counts, background, choose_prior, log_odds
 from recsys_spark.blocks.layout import Layout
 from recsys_spark.blocks.maps import fit_map
+from recsys_spark.blocks.moment import calendar, item_moments, user_moments
+from recsys_spark.blocks.repeat import repeat_boosts
 from recsys_spark.config.settings import BlockSettings
 from recsys_spark.kernels.grid import Grid
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The tables that the blocks are made of.
+    """The tables that the blocks are made of; ``events`` are those of the fold.
 
     ``paired`` [item features] marks the features that are pairs of attribute values.
     """
 
+    events: DataFrame
     interactions: DataFrame
     user_profiles: DataFrame
     item_vectors: DataFrame
@@ -47,7 +50,8 @@ class Inputs:
 def make_layout(inputs: Inputs, settings: BlockSettings, *, rank: int, deep_width: int) -> Layout:
     """Which blocks there are; a block without anything to stand on (no attributes, no towers) has no place."""
     demographic = inputs.n_user_features + 1 if inputs.n_user_features else 0
-    return Layout.of(settings.enabled, factors=rank, demographic=demographic, deep=deep_width)
+    widths = {"factors": rank, "demographic": demographic, "moment": settings.moment_buckets, "deep": deep_width}
+    return Layout.of(settings.enabled, **widths)
 
 
 def make_targets(inputs: Inputs, settings: BlockSettings, layout: Layout) -> DataFrame:
@@ -71,16 +75,18 @@ def make_blocks(
     )
     penalty = np.where(inputs.paired, settings.ridge_pairs, settings.ridge_items)
     predicted = fit_map(targets, "item_id", target_width(layout), penalty, settings.map_sample)
-    users = user_rows(inputs.user_profiles, inputs.user_factors, inputs.tower_vectors)
-    items = item_rows(inputs.item_vectors, targets, inputs.tower_vectors)
+    when = calendar(inputs.interactions, settings.moment_buckets, settings.moment_days)
+    of_users, of_items = user_moments(inputs.interactions, when), item_moments(inputs.interactions, when)
+    users = user_rows(inputs.user_profiles, inputs.user_factors, of_users, inputs.tower_vectors)
+    items = item_rows(inputs.item_vectors, targets, of_items, inputs.tower_vectors)
     return (
         user_blocks(users, UserModel(layout, factors, inputs.n_user_features)),
         item_blocks(items, ItemModel(layout, predicted)),
     )
 
 
-def make_boosts(inputs: Inputs, settings: BlockSettings, grid: Grid) -> DataFrame:
-    """BOOSTS of the enabled sparse scorers; lazy but for one small job."""
+def make_boosts(inputs: Inputs, settings: BlockSettings, grid: Grid, *, seed: int) -> DataFrame:
+    """BOOSTS of the enabled sparse scorers. Fitting runs Spark jobs; the table itself is lazy."""
     found = behaviour_boosts(
         inputs.interactions,
         enabled=settings.enabled,
@@ -89,6 +95,16 @@ def make_boosts(inputs: Inputs, settings: BlockSettings, grid: Grid) -> DataFram
         history=settings.neighbour_history,
         shrinkage=settings.neighbour_shrinkage,
     )
+    if "repeat" in settings.enabled:
+        found = found.unionByName(
+            repeat_boosts(
+                inputs.events,
+                horizon_days=settings.repeat_days,
+                sample_pairs=settings.repeat_sample,
+                per_user=settings.boosts_per_user,
+                seed=seed,
+            )
+        )
     masks: dict[str, np.ndarray] = {"content": ~inputs.paired, "pairs": inputs.paired}
     asked = {scorer: mask for scorer, mask in masks.items() if scorer in set[str](settings.enabled) and mask.any()}
     if not asked:

@@ -14,16 +14,18 @@ class Layout:
     demographic: int
     popularity: int
     trend: int
+    moment: int
     deep: int
 
     @classmethod
-    def of(cls, enabled: Collection[str], *, factors: int, demographic: int, deep: int) -> Layout:
+    def of(cls, enabled: Collection[str], *, factors: int, demographic: int, moment: int, deep: int) -> Layout:
         """The layout of the enabled blocks."""
         widths = {
             "factors": factors,
             "demographic": demographic,
             "popularity": 1,
             "trend": 1,
+            "moment": moment,
             "deep": deep,
         }
         return cls(**{name: width if name in enabled else 0 for name, width in widths.items()})

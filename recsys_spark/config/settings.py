@@ -201,9 +201,11 @@ class BlockSettings(Group):
             "demographic",
             "popularity",
             "trend",
+            "moment",
             "deep",
             "habit",
             "recent",
+            "repeat",
             "neighbours",
             "content",
             "pairs",
@@ -214,9 +216,11 @@ class BlockSettings(Group):
         "demographic",
         "popularity",
         "trend",
+        "moment",
         "deep",
         "habit",
         "recent",
+        "repeat",
         "neighbours",
         "content",
         "pairs",
@@ -239,7 +243,16 @@ class BlockSettings(Group):
     """Neighbours kept per item."""
     neighbour_history: Count = 30
     """Strongest items of a user that neighbours are counted and looked up from."""
-    neighbour_shrinkage: Annotated[float, Field(ge=0)] = 2.0
+    neighbour_shrinkage: Annotated[float, Field(ge=0)] = 5.0
+    """Users without the other item that each item is taken to have more."""
+    moment_buckets: Annotated[int, Field(ge=2, le=256)] = 64
+    """Parts of time, equally filled."""
+    moment_days: Positive = 30.0
+    """How far demand around a user's last event reaches: the standard deviation of a Gaussian."""
+    repeat_days: Positive = 28.0
+    """How soon a repeat purchase must follow to count as one."""
+    repeat_sample: Count = 200_000
+    """Pairs of users and items that the repeat model is learned from at most, on the driver."""
     boosts_per_user: Count = 300
 
 

@@ -164,7 +164,7 @@ BLOCKS = Contract(
     made_by="build_blocks",
     key=("block",),
     fields=(
-        F("block", "string", "factors, demographic, popularity, trend or deep"),
+        F("block", "string", "factors, demographic, popularity, trend, moment or deep"),
         F("start", "int", "first position in the vector"),
         F("width", "int", "number of positions"),
     ),
@@ -205,7 +205,7 @@ BOOSTS = Contract(
     fields=(
         USER_ID,
         ITEM_ID,
-        F("scorer", "string", "habit, recent, neighbours, content or pairs"),
+        F("scorer", "string", "habit, recent, repeat, neighbours, content or pairs"),
         F("value", "double", "score, at least 0"),
         F("because_item_id", "string", "the item of the user's history that speaks most for it", nullable=True),
     ),

@@ -84,7 +84,7 @@ def _text() -> Column:
     popular = F.when(F.col("is_stranger"), "Popular with everyone").otherwise("Popular right now")
     return (
         F.when(F.col("strongest").isNull(), "New for you to discover")
-        .when(F.col("strongest").isin("habit", "recent"), _habit())
+        .when(F.col("strongest").isin("habit", "recent", "repeat"), _habit())
         .when(F.col("strongest") == "neighbours", _goes_with())
         .when(F.col("strongest").isin("content", "pairs"), _matches())
         .when(F.col("strongest") == "demographic", "Liked by people like you")
@@ -92,6 +92,7 @@ def _text() -> Column:
         .when(F.col("strongest") == "deep", "Fits your profile")
         .when(F.col("strongest") == "popularity", popular)
         .when(F.col("strongest") == "trend", "In demand lately")
+        .when(F.col("strongest") == "moment", "In demand when you were last here")
         .otherwise(F.concat(F.lit("Suggested by "), F.col("strongest")))
     )
 

@@ -22,13 +22,15 @@ LENDERS: Mapping[str, tuple[str, ...]] = {"inactive": ("warm",), "warming": ("wa
 PRIOR: Mapping[str, float] = {
     "popularity": 0.5,
     "content": 0.5,
-    "habit": 0.5,
+    "repeat": 0.5,
+    "habit": 0.2,
     "demographic": 0.4,
     "factors": 0.3,
     "deep": 0.3,
     "neighbours": 0.3,
     "recent": 0.2,
     "pairs": 0.2,
+    "moment": 0.2,
     "trend": 0.0,
 }
 """Usual weights of scaled scorers on simulated new ids; they matter where there are few hidden items to learn from."""

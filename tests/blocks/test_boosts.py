@@ -16,13 +16,14 @@ def met(rows):
     )
 
 
-def test_similarity_is_the_shrunk_cosine_of_items_met_by_more_than_one_user(met):
+def test_similarity_is_the_share_of_users_who_met_the_other_item_too(met):
     found = {
         (r.item_id, r.other_id): r.similarity
         for r in similarities(met, neighbours=5, history=10, shrinkage=2.0).collect()
     }
-    # a and b: three users met both, each has three users: cosine 1, shrunk by 3 / (3 + 2).
-    assert found == {("a", "b"): pytest.approx(3 / 5), ("b", "a"): pytest.approx(3 / 5)}
+    # All three users of a met b, one of them c; c has two users. Two further users are added to each.
+    expected = {"ab": 3 / 5, "ba": 3 / 5, "ac": 1 / 5, "bc": 1 / 5, "ca": 1 / 4, "cb": 1 / 4}
+    assert found == {tuple(pair): pytest.approx(share) for pair, share in expected.items()}
 
 
 def test_neighbours_are_cut_with_ties_to_the_smaller_id(rows):

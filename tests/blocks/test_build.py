@@ -1,6 +1,7 @@
 """The whole room on a shop of a few users: what is known stays, what is new is predicted."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from recsys_spark.blocks.build import Inputs, make_blocks, make_boosts, make_lay
 from recsys_spark.config.settings import BlockSettings
 from recsys_spark.kernels.grid import Grid
 
+WHEN = {"first_ts": datetime(2024, 1, 1, tzinfo=UTC), "last_ts": datetime(2024, 1, 2, tzinfo=UTC)}
 SETTINGS = BlockSettings(ridge_items=0.01, ridge_users=0.01, demographic_prior=0.5)
 
 
@@ -29,11 +31,10 @@ def inputs(spark, rows):
         )
 
     known_users, known_items = {u for u, _ in met}, {i for _, i in met}
+    pairs = [{"user_id": u, "item_id": i, "n_sessions": 1, "n_purchases": 1, "strength": 1.0, **WHEN} for u, i in met]
     return Inputs(
-        interactions=rows(
-            "interactions",
-            *[{"user_id": u, "item_id": i, "n_sessions": 1, "n_purchases": 1, "strength": 1.0} for u, i in met],
-        ),
+        events=rows("events"),
+        interactions=rows("interactions", *pairs),
         user_profiles=rows(
             "user_profiles",
             *[
@@ -103,7 +104,7 @@ def test_a_new_user_gets_the_factors_of_its_kind(scores):
 
 
 def test_content_boosts_the_attribute_that_was_bought(inputs):
-    boosts = make_boosts(inputs, SETTINGS, Grid(2, 1)).where("scorer = 'content'").collect()
+    boosts = make_boosts(inputs, SETTINGS, Grid(2, 1), seed=0).where("scorer = 'content'").collect()
     assert {(r.user_id, r.item_id) for r in boosts if r.item_id == "new_gel"} == {
         ("oily1", "new_gel"),
         ("oily2", "new_gel"),
@@ -113,7 +114,7 @@ def test_content_boosts_the_attribute_that_was_bought(inputs):
 
 def test_pairs_boost_only_through_features_that_are_pairs(inputs):
     paired = replace(inputs, paired=np.array([False, True]))
-    boosts = make_boosts(paired, SETTINGS, Grid(1, 1)).collect()
+    boosts = make_boosts(paired, SETTINGS, Grid(1, 1), seed=0).collect()
     assert {r.item_id for r in boosts if r.scorer == "pairs"} == {"gel1", "gel2", "new_gel"}
     assert {r.item_id for r in boosts if r.scorer == "content"} == {"cream1", "cream2"}
 
