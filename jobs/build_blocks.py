@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from pyspark.sql import DataFrame
-
 from jobs.context import Job, run_job
 from recsys_spark.blocks.build import Inputs, make_blocks, make_boosts, make_layout, make_targets
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.grid import Grid
-from recsys_spark.vectors.describe import is_pair
+from recsys_spark.vectors.describe import pair_mask
 
 OUTPUTS = ("blocks", "user_blocks", "item_blocks", "boosts")
 TABLES = ("events", "interactions", "user_profiles", "item_vectors", "user_factors", "item_factors", "tower_vectors")
@@ -28,7 +25,7 @@ def run(job: Job) -> None:
     inputs = Inputs(
         **{name: job.read(name) for name in TABLES},
         n_user_features=job.read("user_features").count(),
-        paired=_paired(job.read("item_features")),
+        paired=pair_mask(job.read("item_features")),
     )
     deep_width = job.settings.coldstart.width if job.settings.coldstart.enabled else 0
     layout = make_layout(inputs, settings, rank=job.settings.als.rank, deep_width=deep_width)
@@ -42,14 +39,6 @@ def run(job: Job) -> None:
     counts = inputs.user_profiles.count(), inputs.item_vectors.count()
     grid = Grid.of(*counts, rank.users_per_task, rank.items_per_task, cores)
     job.write("boosts", make_boosts(inputs, settings, grid, seed=job.settings.backtest.seed))
-
-
-def _paired(item_features: DataFrame) -> np.ndarray:
-    """Mask of the features that are pairs; the vocabulary is bounded by a setting."""
-    rows = item_features.select("feature_idx", is_pair("feature").alias("is_pair")).toArrow()
-    mask = np.zeros(rows.num_rows, bool)
-    mask[rows["feature_idx"].to_numpy()] = rows["is_pair"].to_numpy()
-    return mask
 
 
 def main(argv: Sequence[str] | None = None) -> int:

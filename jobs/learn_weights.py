@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql.functions import lit
 
 from jobs.context import Job, log, run_job
+from recsys_spark.blocks.as_new import PARTS, as_new, part_of
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
+from recsys_spark.kernels.arrow import list_column
 from recsys_spark.kernels.grid import Grid
-from recsys_spark.rank.candidates import Draw, candidates
+from recsys_spark.rank.candidates import Draw, asked_users, candidates, candidates_here, item_hash
 from recsys_spark.rank.cells import ScorerNames, layout_of
 from recsys_spark.rank.shelves import available, purchased
 from recsys_spark.rank.weights import learn
+from recsys_spark.vectors.describe import pair_mask
 
 OUTPUTS = ("route_weights",)
 
@@ -25,32 +31,56 @@ OUTPUTS = ("route_weights",)
 def run(job: Job) -> None:
     """Always from the tables of the backtest fold: only there are simulated users and items."""
     fold = job.with_fold("backtest")
-    names = _scorers(fold)
-    halves = {half: _sample(job, names, half) for half in ("learn", "report")}
+    layout = layout_of(fold.read("blocks").collect())
+    sparse = {row["scorer"] for row in fold.read("boosts").select("scorer").distinct().collect()}
+    names = ScorerNames.of(layout, set(layout) | sparse)
+    stand_ins = _stand_ins(fold, layout)
+    halves = {half: _sample(fold, names, half, stand_ins) for half in ("learn", "report")}
     _write(job.with_fold("full"), learn(pa.concat_tables(halves.values()), names.all))
     _write(fold, learn(halves["learn"], names.all))
     log.info("  weights of %d scorers from %d candidates", len(names.all), sum(len(s) for s in halves.values()))
 
 
-def _scorers(fold: Job) -> ScorerNames:
-    layout = layout_of(fold.read("blocks").collect())
-    sparse = {row["scorer"] for row in fold.read("boosts").select("scorer").distinct().collect()}
-    return ScorerNames.of(layout, set(layout) | sparse)
-
-
-def _sample(job: Job, names: ScorerNames, half: str) -> pa.Table:
-    """Candidates of a bounded number of the half's users."""
-    fold, rank, backtest = job.with_fold("backtest"), job.settings.rank, job.settings.backtest
+def _sample(fold: Job, names: ScorerNames, half: str, stand_ins: pa.Table) -> pa.Table:
+    """Candidates of a bounded number of the half's users, among hidden and held-out items and among stand-ins."""
+    rank, backtest = fold.settings.rank, fold.settings.backtest
     # An item that nobody ever met cannot be a hidden one: as a negative it would teach only noise.
-    met = job.with_fold("full").read("events").select("item_id").distinct()
+    met = fold.with_fold("full").read("events").select("item_id").distinct()
     users, items = fold.read("user_blocks"), available(fold.read("item_blocks"), fold.read("items"))
     items = items.join(met, on="item_id", how="left_semi")
-    size, cores = (rank.users_per_task, rank.items_per_task), job.spark.sparkContext.defaultParallelism
+    size, cores = (rank.users_per_task, rank.items_per_task), fold.spark.sparkContext.defaultParallelism
     grid = Grid.of(users.count(), items.count(), *size, cores)
     excluded = purchased(fold.read("interactions")) if rank.discovery_only else None
     truth, draw = fold.read("truth").where(f"half = '{half}'"), Draw(users=backtest.learn_users, seed=backtest.seed)
-    job.describe(f"learn_weights: candidates of the {half} half")
-    return candidates(users, items, fold.read("boosts"), names, truth, excluded, draw, grid).toArrow()
+    fold.describe(f"learn_weights: candidates of the {half} half")
+    boosts = fold.read("boosts")
+    hidden = candidates(users, items, boosts, names, truth, excluded, draw, grid).toArrow()
+    as_if_new = items.select("item_id", lit("new").alias("item_group"))
+    strangers = truth.where("slice = 'cold_user'")
+    asked = asked_users(users, as_if_new, boosts, names, strangers, None, draw).toArrow()
+    parts = part_of(stand_ins["item_id"])
+    among = [_among_part(asked, stand_ins.filter(pa.array(parts == part)), names, draw, part) for part in range(PARTS)]
+    return pa.concat_tables([hidden, *among])
+
+
+def _stand_ins(fold: Job, layout: dict[str, tuple[int, int]]) -> pa.Table:
+    """Known items as if they were new, from a bounded sample of them."""
+    blocks = fold.settings.blocks
+    known = fold.read("item_vectors").where("n_users > 0").select("item_id", "feature_idx", "n_users", "popularity")
+    vectors = available(fold.read("item_blocks"), fold.read("items")).select("item_id", "vector")
+    found = known.join(vectors, on="item_id", how="inner").select("*", item_hash())
+    items = found.orderBy("hash", "item_id").limit(blocks.map_sample).toArrow()
+    penalty = np.where(pair_mask(fold.read("item_features")), blocks.ridge_pairs, blocks.ridge_items)
+    vectors_as_new = list_column(as_new(items, layout, penalty))
+    group = pa.array(["new"] * items.num_rows, pa.string())
+    return items.select(["item_id", "hash"]).append_column("vector", vectors_as_new).append_column("item_group", group)
+
+
+def _among_part(asked: pa.Table, items: pa.Table, names: ScorerNames, draw: Draw, part: int) -> pa.Table:
+    """Candidates of users without events among one part of the stand-ins; a user is another one in each part."""
+    found = candidates_here(asked, items, names, draw)
+    renamed = pc.binary_join_element_wise(pa.scalar(f"part {part}"), found["user_id"], " ")
+    return found.set_column(found.schema.get_field_index("user_id"), "user_id", renamed)
 
 
 def _write(job: Job, rows: list[dict[str, object]]) -> None:

@@ -172,8 +172,8 @@ class ColdStartSettings(Group):
     item_feature_length: Count = 32
     batch_size: Count = 1024
     """Examples per step over all processes together."""
-    epochs: Count = 20
-    patience: Count = 4
+    epochs: Count = 12
+    patience: Count = 3
     """Epochs without a better validation recall before training stops."""
     learning_rate: Positive = 0.3
     temperature: Positive = 0.05
@@ -181,7 +181,7 @@ class ColdStartSettings(Group):
     """Steps that see neither item ids nor history."""
     id_dropout: Share = 0.5
     history_dropout: Share = 0.3
-    max_examples: Count = 400_000
+    max_examples: Count = 150_000
     """Examples per epoch at most; a seeded sample beyond."""
     held_out_share: Share = 0.05
     """Users and items that training makes simulated-cold for early stopping."""

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
@@ -78,13 +78,37 @@ def candidates(
         route, item_group, user_id, item_id, label (hidden pair), in_window (of a hidden pair), scores (unscaled, in the
         order of names), sample_weight.
     """
+    left = asked_users(user_blocks, item_blocks, boosts, names, truth, excluded, draw)
+    items = item_blocks.select("item_id", "item_group", "vector", item_hash())
+    plan = _Plan(names.spans, len(names.sparse), -(-draw.top // grid.item_shards), -(-draw.others // grid.item_shards))
+    return lay_out(left, items, grid, partial(_candidates_of_cell, plan), FOUND)
+
+
+def asked_users(
+    user_blocks: DataFrame,
+    item_blocks: DataFrame,
+    boosts: DataFrame,
+    names: ScorerNames,
+    truth: DataFrame,
+    excluded: DataFrame | None,
+    draw: Draw,
+) -> DataFrame:
+    """The drawn users with all that a search for their candidates needs; see :func:`candidates`."""
     users = _drawn(_positives(user_blocks, item_blocks, truth, excluded), draw)
     hashed = F.xxhash64("user_id", F.lit(draw.seed)).alias("hash")
     asked = users.join(user_blocks.select("user_id", "vector"), "user_id", "inner").select("*", hashed)
-    items = item_blocks.select("item_id", "item_group", "vector", F.xxhash64("item_id").alias("hash"))
-    plan = _Plan(names.spans, len(names.sparse), -(-draw.top // grid.item_shards), -(-draw.others // grid.item_shards))
-    left = with_sparse(asked, boosts, excluded, names.sparse)
-    return lay_out(left, items, grid, partial(_candidates_of_cell, plan), FOUND)
+    return with_sparse(asked, boosts, excluded, names.sparse)
+
+
+def item_hash() -> Column:
+    """The column hash, which draws items at random together with that of the users."""
+    return F.xxhash64("item_id").alias("hash")
+
+
+def candidates_here(users: pa.Table, items: pa.Table, names: ScorerNames, draw: Draw) -> pa.Table:
+    """The candidates of users from :func:`asked_users` among some items (with hash), both collected."""
+    plan = _Plan(names.spans, len(names.sparse), draw.top, draw.others)
+    return _candidates_of_cell(plan, users, items)
 
 
 def _positives(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -28,9 +29,12 @@ def described(items: DataFrame, *, pairs: bool, price_bins: int) -> DataFrame:
     )
 
 
-def is_pair(feature: str) -> Column:
-    """Whether the feature of this column is a pair of two others."""
-    return F.contains(F.col(feature), F.lit(PAIRED))
+def pair_mask(item_features: DataFrame) -> np.ndarray:
+    """Which features of the vocabulary are pairs of two others: [features] boolean. Runs a Spark job."""
+    rows = item_features.select("feature_idx", F.contains("feature", F.lit(PAIRED)).alias("is_pair")).toArrow()
+    mask = np.zeros(rows.num_rows, bool)
+    mask[rows["feature_idx"].to_numpy()] = rows["is_pair"].to_numpy()
+    return mask
 
 
 def _brand() -> Column:

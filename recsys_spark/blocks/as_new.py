@@ -1,0 +1,63 @@
+"""Known items as they would look if they were new: what the other items' attributes predict for them.
+
+Weights for new items are learned on items that the split hid. Those are few, and which ones they are decides much. Here
+every known item stands in as well: the map from attributes is learned without its part of the catalogue and predicts
+it (cross-fitting). Only users without events can be asked about them; the vectors of others remember having met them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from zlib import crc32
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse as sp
+
+from recsys_spark.kernels.arrow import matrix, sparse_rows
+from recsys_spark.kernels.ridge import ridge
+
+PARTS = 5
+"""A part is as large as what the split hides by default."""
+PREDICTED = ("factors", "demographic", "popularity", "trend")
+"""Blocks that attributes predict; of the others such an item has zeros."""
+
+
+def part_of(item_ids: pa.ChunkedArray) -> np.ndarray:
+    """Each item's part, below PARTS, by a hash of its id: [items]."""
+    return np.array([crc32(f"as new {item}".encode()) % PARTS for item in item_ids.to_pylist()], np.int64)
+
+
+def as_new(items: pa.Table, layout: Mapping[str, tuple[int, int]], penalty: np.ndarray) -> np.ndarray:
+    """Scoring vectors [items, width] of known items, each predicted from the items of the other parts.
+
+    Args:
+        items: item_id, feature_idx, n_users, popularity and vector of items that have events.
+        layout: block to (start, width).
+        penalty: [features], of the map from attributes.
+    """
+    vectors = matrix(items["vector"])
+    target, places = _targets(items, vectors, layout)
+    indptr, indices, _ = sparse_rows(items["feature_idx"], items["feature_idx"])
+    held = sp.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=(len(vectors), len(penalty)))
+    part, found = part_of(items["item_id"]), np.zeros_like(vectors)
+    for number in range(PARTS):
+        theirs, others = np.flatnonzero(part == number), np.flatnonzero(part != number)
+        if len(theirs) and len(others):
+            weights, mean = ridge(held[others], target[others], penalty)
+            found[np.ix_(theirs, places)] = held[theirs] @ weights + mean
+    return found
+
+
+def _targets(
+    items: pa.Table, vectors: np.ndarray, layout: Mapping[str, tuple[int, int]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is predicted [items, targets], and its positions in the scoring vectors [targets]."""
+    spans = [range(layout[name][0], sum(layout[name])) for name in PREDICTED if name in layout]
+    places = np.array([place for span in spans for place in span], np.int64)
+    target = vectors.astype(np.float64)
+    for name, column in (("popularity", "n_users"), ("trend", "popularity")):
+        if name in layout:
+            count = items[column].to_numpy().astype(float)
+            target[:, layout[name][0]] = count / (count + max(count.mean(), 1e-9))
+    return target[:, places], places
