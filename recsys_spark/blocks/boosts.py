@@ -5,6 +5,10 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+TYPICAL = 0.02
+"""A sum of similarities that is neither little nor much."""
+TINY = 1e-12
+
 
 def behaviour_boosts(
     interactions: DataFrame,
@@ -66,19 +70,22 @@ def similarities(interactions: DataFrame, *, neighbours: int, history: int, shri
 
 
 def neighbour_boosts(interactions: DataFrame, similar: DataFrame, *, per_user: int, history: int) -> DataFrame:
-    """The sum of an item's similarities to the user's strongest items, and the one of them that adds most.
+    """log(1 + sum / TYPICAL) of an item's similarities to the user's strongest items, and the one that adds most.
+
+    An item of the history counts in proportion to the strongest one: who came long ago has neighbours like anyone else.
 
     Candidates are the neighbours of the history's items. The other way round, items that have one of the history among
     their own neighbours, a popular item would bring in most of the catalogue.
     """
     kept = _strongest(interactions, history)
-    met = kept.select("user_id", F.col("item_id").alias("met_id"), F.log1p("value").alias("weight"))
+    relative = F.col("value") / F.greatest(F.max("value").over(Window.partitionBy("user_id")), F.lit(TINY))
+    met = kept.select("user_id", F.col("item_id").alias("met_id"), relative.alias("weight"))
     near = similar.select(F.col("item_id").alias("met_id"), F.col("other_id").alias("item_id"), "similarity")
     terms = met.join(near, on="met_id", how="inner").select(
         "user_id", "item_id", "met_id", (F.col("weight") * F.col("similarity")).alias("term")
     )
     summed = terms.groupBy("user_id", "item_id").agg(
-        F.round(F.sum("term"), 9).alias("value"),
+        F.round(F.log1p(F.sum("term") / TYPICAL), 6).alias("value"),
         F.max_by("met_id", F.struct("term", "met_id")).alias("because_item_id"),
     )
     return _top(summed, "user_id", "item_id", per_user).select(

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from recsys_spark.blocks.boosts import behaviour_boosts, neighbour_boosts, similarities
@@ -59,7 +60,7 @@ def test_a_boost_names_the_item_of_the_history_that_adds_most(spark, rows):
     )
     (row,) = neighbour_boosts(met, similar, per_user=5, history=5).collect()
     assert (row.item_id, row.because_item_id) == ("x", "b")
-    assert row.value == pytest.approx(0.7 * 0.693147, rel=1e-4)
+    assert row.value == pytest.approx(np.log1p(0.7 / 0.02), rel=1e-5)
 
 
 def test_habit_leaves_out_what_was_only_viewed(rows):
@@ -78,3 +79,19 @@ def test_without_a_sparse_scorer_the_table_is_empty(met):
     assert (
         behaviour_boosts(met, enabled=("factors",), per_user=5, neighbours=1, history=1, shrinkage=0.0).collect() == []
     )
+
+
+def test_neighbours_of_a_faded_history_count_like_those_of_a_fresh_one(spark, rows):
+    met = rows(
+        "interactions",
+        *[
+            {"user_id": user, "item_id": item, "strength": strength * faded}
+            for user, faded in (("fresh", 1.0), ("faded", 1e-6))
+            for item, strength in (("a", 1.0), ("b", 0.5))
+        ],
+    )
+    similar = spark.createDataFrame(
+        [("a", "x", 0.2), ("b", "y", 0.2)], "item_id string, other_id string, similarity double"
+    )
+    found = {(r.user_id, r.item_id): r.value for r in neighbour_boosts(met, similar, per_user=5, history=5).collect()}
+    assert found["fresh", "x"] == found["faded", "x"] > found["fresh", "y"] == found["faded", "y"] > 0

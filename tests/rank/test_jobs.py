@@ -17,7 +17,7 @@ from recsys_spark.lake import Lake
 
 BLOCKS = ("blocks", "user_blocks", "item_blocks", "boosts", "interactions")
 READ = {
-    "backtest": (*BLOCKS, "truth"),
+    "backtest": (*BLOCKS, "truth", "item_vectors", "item_features"),
     "full": (*BLOCKS, "events", "items", "item_vectors", "user_profiles", "training_log"),
 }
 AS_OF = datetime(2024, 1, 1, tzinfo=UTC)
@@ -28,14 +28,24 @@ def job(spark, rows, tmp_path):
     shop = small_shop(n_users=8, n_items=30)
     users = [user["user_id"] for user in shop.users]
     truth = [
-        {"slice": "warm", "user_id": user, "item_id": f"i{n:02}", "half": ("learn", "report")[n % 2], "in_window": True}
+        {
+            "slice": ("cold_user", "warm")[n % 4 > 0],
+            "user_id": user,
+            "item_id": f"i{n:02}",
+            "half": ("learn", "report")[n % 2],
+            "in_window": True,
+        }
         for n, user in enumerate(users)
     ]
     tables = {
         # One item is off the shelves.
         "items": [{"item_id": i["item_id"], "available": i["item_id"] != "i07"} for i in shop.items],
         "events": [{"event_id": i["item_id"], "item_id": i["item_id"]} for i in shop.items],
-        "item_vectors": [{"item_id": i["item_id"], "n_events": i["n_events"]} for i in shop.items],
+        "item_vectors": [
+            {"item_id": i["item_id"], "n_events": i["n_events"], "n_users": i["n_events"], "feature_idx": [n % 2]}
+            for n, i in enumerate(shop.items)
+        ],
+        "item_features": [{"feature": f"kind={n}", "feature_idx": n} for n in range(2)],
         "user_profiles": [{"user_id": user} for user in users],
         "blocks": [{"block": b, "start": start, "width": width} for b, (start, width) in LAYOUT.items()],
         "user_blocks": shop.users,
