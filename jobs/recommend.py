@@ -10,6 +10,7 @@ from jobs.context import Job, run_job
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank.audiences import audiences
 from recsys_spark.rank.cells import layout_of
+from recsys_spark.rank.diversity import searched_length, with_caps
 from recsys_spark.rank.lists import coverage_gaps, model_version, recommendations
 from recsys_spark.rank.shelves import available, purchased, shelf_items
 from recsys_spark.rank.topn import top_n
@@ -31,8 +32,10 @@ def run(job: Job) -> None:
     on_shelves = shelf_items(items, job.read("item_vectors"), rank.shelves)
     bought = purchased(interactions)
     job.describe("recommend: lists")
-    top = top_n(users, blocks, boosts, layout, on_shelves, bought, [learned], _shelves(job),
+    searched = {shelf.name: (searched_length(shelf), shelf.exclude_purchased) for shelf in rank.shelves}
+    top = top_n(users, blocks, boosts, layout, on_shelves, bought, [learned], searched,
                 grid.user_buckets, grid.item_shards)  # fmt: skip
+    top = with_caps(top, items, rank.shelves)
     source = f"{job.run_id} as of {job.as_of.isoformat() if job.as_of else 'the latest event'}"
     made_by = model_version(weights, job.read("training_log").collect()), source
     job.write("recommendations",

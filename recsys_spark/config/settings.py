@@ -264,6 +264,10 @@ class ShelfSettings(Group):
     """SQL condition over items, with n_events, n_users, popularity and item_group added; such as brand = 'Acme'."""
     length: Annotated[int, Field(ge=1, le=1000)] = 10
     exclude_purchased: bool = False
+    max_per_brand: Count | None = None
+    """Places of one list that a brand may have; unset, any number."""
+    max_per_category: Count | None = None
+    """The same for the narrowest category."""
 
 
 class RankSettings(Group):
