@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql.functions import lit
@@ -70,8 +69,7 @@ def _stand_ins(fold: Job, layout: dict[str, tuple[int, int]]) -> pa.Table:
     vectors = available(fold.read("item_blocks"), fold.read("items")).select("item_id", "vector")
     found = known.join(vectors, on="item_id", how="inner").select("*", item_hash())
     items = found.orderBy("hash", "item_id").limit(blocks.map_sample).toArrow()
-    penalty = np.where(pair_mask(fold.read("item_features")), blocks.ridge_pairs, blocks.ridge_items)
-    vectors_as_new = list_column(as_new(items, layout, penalty))
+    vectors_as_new = list_column(as_new(items, layout, pair_mask(fold.read("item_features")), blocks))
     group = pa.array(["new"] * items.num_rows, pa.string())
     return items.select(["item_id", "hash"]).append_column("vector", vectors_as_new).append_column("item_group", group)
 

@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
+from recsys_spark.blocks.maps import item_penalty
+from recsys_spark.config.settings import BlockSettings
 from recsys_spark.kernels.arrow import matrix, sparse_rows
 from recsys_spark.kernels.ridge import ridge
 
@@ -28,18 +30,23 @@ def part_of(item_ids: pa.ChunkedArray) -> np.ndarray:
     return np.array([crc32(f"as new {item}".encode()) % PARTS for item in item_ids.to_pylist()], np.int64)
 
 
-def as_new(items: pa.Table, layout: Mapping[str, tuple[int, int]], penalty: np.ndarray) -> np.ndarray:
+def as_new(
+    items: pa.Table, layout: Mapping[str, tuple[int, int]], paired: np.ndarray, settings: BlockSettings
+) -> np.ndarray:
     """Scoring vectors [items, width] of known items, each predicted from the items of the other parts.
 
     Args:
         items: item_id, feature_idx, n_users, popularity and vector of items that have events.
         layout: block to (start, width).
-        penalty: [features], of the map from attributes.
+        paired: [features], which of them are pairs.
+        settings: of the map from attributes.
     """
     vectors = matrix(items["vector"])
     target, places = _targets(items, vectors, layout)
     indptr, indices, _ = sparse_rows(items["feature_idx"], items["feature_idx"])
-    held = sp.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=(len(vectors), len(penalty)))
+    held = sp.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=(len(vectors), len(paired)))
+    widths = {name: layout[name][1] for name in PREDICTED if name in layout}
+    penalty = item_penalty(paired, widths, len(vectors), settings)
     part, found = part_of(items["item_id"]), np.zeros_like(vectors)
     for number in range(PARTS):
         theirs, others = np.flatnonzero(part == number), np.flatnonzero(part != number)

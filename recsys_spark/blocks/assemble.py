@@ -55,9 +55,9 @@ def item_targets(item_vectors: DataFrame, item_factors: DataFrame, log_odds: Dat
     return complete.select("item_id", "feature_idx", target.alias("target"))
 
 
-def target_width(layout: Layout) -> int:
-    """Length of the target of :func:`item_targets`."""
-    return layout.factors + layout.demographic + layout.popularity + layout.trend
+def target_widths(layout: Layout) -> dict[str, int]:
+    """Widths of the parts of the target of :func:`item_targets`, in their order."""
+    return {name: getattr(layout, name) for name in ("factors", "demographic", "popularity", "trend")}
 
 
 def user_rows(user_profiles: DataFrame, user_factors: DataFrame, moments: DataFrame, towers: DataFrame) -> DataFrame:

@@ -14,7 +14,7 @@ from recsys_spark.blocks.assemble import (
     item_blocks,
     item_rows,
     item_targets,
-    target_width,
+    target_widths,
     user_blocks,
     user_rows,
 )
@@ -22,7 +22,7 @@ from recsys_spark.blocks.boosts import behaviour_boosts
 from recsys_spark.blocks.content import content_boosts, user_lifts
 from recsys_spark.blocks.demographic import attribute_counts, background, choose_prior, log_odds
 from recsys_spark.blocks.layout import Layout
-from recsys_spark.blocks.maps import fit_map
+from recsys_spark.blocks.maps import fit_map, item_penalty
 from recsys_spark.blocks.moment import calendar, item_moments, user_moments
 from recsys_spark.blocks.repeat import repeat_boosts
 from recsys_spark.config.settings import BlockSettings
@@ -70,11 +70,12 @@ def make_blocks(
         known_users.withColumnRenamed("factors", "target"),
         "user_id",
         layout.factors,
-        np.full(inputs.n_user_features, settings.ridge_users),
+        np.full((inputs.n_user_features, layout.factors), settings.ridge_users),
         settings.map_sample,
     )
-    penalty = np.where(inputs.paired, settings.ridge_pairs, settings.ridge_items)
-    predicted = fit_map(targets, "item_id", target_width(layout), penalty, settings.map_sample)
+    n_known = inputs.item_vectors.where("n_users > 0").count()
+    penalty = item_penalty(inputs.paired, target_widths(layout), n_known, settings)
+    predicted = fit_map(targets, "item_id", penalty.shape[1], penalty, settings.map_sample)
     when = calendar(inputs.interactions, settings.moment_buckets, settings.moment_days)
     of_users, of_items = user_moments(inputs.interactions, when), item_moments(inputs.interactions, when)
     users = user_rows(inputs.user_profiles, inputs.user_factors, of_users, inputs.tower_vectors)

@@ -6,6 +6,7 @@ attribute-to-feature mappings for cold-start recommendations".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +14,15 @@ import scipy.sparse as sp
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from recsys_spark.config.settings import BlockSettings
 from recsys_spark.kernels.arrow import matrix, sparse_rows
 from recsys_spark.kernels.ridge import ridge
 
 HASH_STEPS = 1_000_000
+RIDGE_GROWTH = 0.4
+"""Penalty of plain features for each square root of an item."""
+RELIEF = {"demographic": 0.25}
+"""Blocks whose targets are held back less."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ def fit_map(rows: DataFrame, key: str, targets: int, penalty: np.ndarray, sample
         rows: the id ``key``, feature_idx (array<int>) and target (array<float>[targets]).
         key: name of the id; which rows are drawn depends on its hash alone.
         targets: length of the target.
-        penalty: [features], how much each feature is held back.
+        penalty: [features, targets], how much each feature is held back.
         sample_rows: about how many rows are learned from at most.
     """
     place = F.pmod(F.xxhash64(key), F.lit(HASH_STEPS))
@@ -49,6 +55,19 @@ def fit_map(rows: DataFrame, key: str, targets: int, penalty: np.ndarray, sample
     indptr, indices, _ = sparse_rows(drawn["feature_idx"], drawn["feature_idx"])
     weights, mean = ridge(_one_hot(indptr, indices, len(penalty)), matrix(drawn["target"]), penalty)
     return AttributeMap(np.vstack([weights, mean]).astype(np.float32))
+
+
+def item_penalty(paired: np.ndarray, widths: Mapping[str, int], n_items: int, settings: BlockSettings) -> np.ndarray:
+    """Penalty [features, targets] of the map from item attributes, the targets side by side as in ``widths``.
+
+    A list shows the few highest of all predictions. The more items compete, the likelier these are overrated ones, so
+    unless a setting says otherwise the penalty grows with the square root of the catalogue. Log-odds are held back by
+    their own prior already.
+    """
+    plain = settings.ridge_items or RIDGE_GROWTH * float(np.sqrt(n_items))
+    by_feature = np.where(paired, max(settings.ridge_pairs, plain), plain)
+    relief = [RELIEF.get(name, 1.0) for name, width in widths.items() for _ in range(width)]
+    return by_feature[:, None] * np.array(relief)
 
 
 def _one_hot(indptr: np.ndarray, indices: np.ndarray, n_features: int) -> sp.csr_matrix:

@@ -229,10 +229,10 @@ class BlockSettings(Group):
     """Pseudo-interactions behind a lift: the larger, the less a few purchases say about taste."""
     content_per_user: Count = 100
     """Best items kept by content and by pairs, of each user and item group."""
-    ridge_items: Positive = 20.0
-    """Regularisation of the map from item attributes to factors, odds and popularity."""
+    ridge_items: Positive | None = None
+    """Regularisation of the map from item attributes to factors, odds and popularity; unset, by the number of items."""
     ridge_pairs: Positive = 60.0
-    """The same for pairs of attribute values, which are rarer and many."""
+    """The least of it for pairs of attribute values, which are rarer and many."""
     ridge_users: Positive = 10.0
     """Regularisation of the map from user attributes to factors."""
     map_sample: Count = 100_000

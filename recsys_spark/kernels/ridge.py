@@ -10,14 +10,14 @@ TOLERANCE = 1e-5
 
 
 def ridge(x: sp.csr_matrix, y: np.ndarray, penalty: np.ndarray, iterations: int = 50) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of penalised least squares: minimise |X W - (Y - mean)|² + sum_f penalty_f |W_f|².
+    """Weights of penalised least squares: minimise |X W - (Y - mean)|² + sum_ft penalty_ft W_ft².
 
     Jacobi-preconditioned conjugate gradients, all targets side by side (Golub and Van Loan 2013, ch. 11).
 
     Args:
         x: [rows, features].
         y: [rows, targets].
-        penalty: [features], each above 0.
+        penalty: [features, targets], each above 0.
         iterations: at most so many.
 
     Returns:
@@ -27,7 +27,7 @@ def ridge(x: sp.csr_matrix, y: np.ndarray, penalty: np.ndarray, iterations: int 
     x = x.astype(np.float64)
     residual = x.T @ (y - mean)
     weights = np.zeros_like(residual)
-    scale = 1.0 / (np.asarray(x.multiply(x).sum(axis=0)).ravel() + penalty)[:, None]
+    scale = 1.0 / (np.asarray(x.multiply(x).sum(axis=0)).reshape(-1, 1) + penalty)
     goal = TOLERANCE**2 * np.maximum((residual * scale * residual).sum(axis=0), 1e-300)
     preconditioned = scale * residual
     direction, size = preconditioned, (residual * preconditioned).sum(axis=0)
@@ -35,7 +35,7 @@ def ridge(x: sp.csr_matrix, y: np.ndarray, penalty: np.ndarray, iterations: int 
         open_targets = size > goal
         if not open_targets.any():
             break
-        image = x.T @ (x @ direction) + penalty[:, None] * direction
+        image = x.T @ (x @ direction) + penalty * direction
         step = np.where(open_targets, size / np.maximum((direction * image).sum(axis=0), 1e-300), 0.0)
         weights += step * direction
         residual = residual - step * image

@@ -3,7 +3,9 @@ import pyarrow as pa
 import pytest
 
 from recsys_spark.blocks.as_new import PARTS, as_new, part_of
+from recsys_spark.config.settings import BlockSettings
 
+LOOSE = BlockSettings(ridge_items=1e-3)
 LAYOUT = {"factors": (0, 2), "popularity": (2, 1), "deep": (3, 2)}
 
 
@@ -25,7 +27,7 @@ def items():
 
 
 def test_what_goes_with_the_attributes_is_predicted_and_the_rest_is_zero(items):
-    found = as_new(items, LAYOUT, np.full(2, 1e-3))
+    found = as_new(items, LAYOUT, np.zeros(2, bool), LOOSE)
     kind = np.arange(60) % 2
     np.testing.assert_allclose(found[:, :2], np.column_stack([1.0 - kind, kind]), atol=1e-3)
     # n / (n + mean n), where the mean is 16.
@@ -37,7 +39,7 @@ def test_an_item_does_not_predict_itself(items):
     odd = items["vector"].to_pylist()
     odd[7][0] = 1000.0
     changed = items.set_column(4, "vector", pa.array(odd, pa.list_(pa.float32())))
-    before, after = (as_new(table, LAYOUT, np.full(2, 1e-3)) for table in (items, changed))
+    before, after = (as_new(table, LAYOUT, np.zeros(2, bool), LOOSE) for table in (items, changed))
     own = part_of(items["item_id"]) == part_of(items["item_id"])[7]
     np.testing.assert_allclose(after[own], before[own])
     assert np.abs(after[~own] - before[~own]).max() > 1

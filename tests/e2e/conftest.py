@@ -113,7 +113,7 @@ def settings(folder: Path) -> dict:
         },
         "vectors": {"max_features": 512, "text_width": 16, "session_width": 16},
         "als": {"rank": 16, "iterations": 4},
-        "blocks": {"content_width": 32, "partials": 2},
+        "blocks": {"moment_buckets": 16},
         "coldstart": {"width": 16, "hidden": [32], "epochs": 2, "max_examples": 20_000, "processes": 2},
         "backtest": {"learn_users": 150, "bootstrap": 50},
     }
