@@ -16,7 +16,6 @@ from jobs.context import Job, run_job
 from jobs.ingest import resolve_as_of
 from jobs.pipeline import BACKTEST, Step, run_steps
 from recsys_spark.evaluate import comparison, metrics
-from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank.cells import layout_of
 from recsys_spark.rank.shelves import purchased
 from recsys_spark.rank.topn import top_n
@@ -54,9 +53,7 @@ def run(job: Job) -> None:
 def _lists(fold: Job, truth: DataFrame, candidates: DataFrame) -> DataFrame:
     """The best k of both item groups for each user of the truth, under every contender."""
     settings, users = fold.settings, truth.select("user_id").distinct()
-    discovery, cores = settings.rank.discovery_only, fold.spark.sparkContext.defaultParallelism
-    size = settings.rank.users_per_task, settings.rank.items_per_task
-    grid = Grid.of(users.count(), candidates.count(), *size, cores)
+    discovery, grid = settings.rank.discovery_only, fold.grid(users.count(), candidates.count())
     contenders = comparison.contenders(row.asDict() for row in fold.read("route_weights").collect())
     return top_n(
         fold.read("user_blocks").join(users, "user_id", "left_semi"),

@@ -1,7 +1,7 @@
 """Put all scorers of each user and item side by side, and write the sparse boosts.
 
-Reads interactions, user_profiles, item_vectors, the ALS factors and the tower vectors; writes blocks, user_blocks,
-item_blocks and boosts.
+Reads events, interactions, profiles and item vectors, the features of both, the ALS factors and the tower vectors;
+writes blocks, user_blocks, item_blocks and boosts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from jobs.context import Job, run_job
 from recsys_spark.blocks.build import Inputs, make_blocks, make_boosts, make_layout, make_targets
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
-from recsys_spark.kernels.grid import Grid
 from recsys_spark.vectors.describe import pair_mask
 
 OUTPUTS = ("blocks", "user_blocks", "item_blocks", "boosts")
@@ -35,9 +34,7 @@ def run(job: Job) -> None:
     job.write("user_blocks", users)
     job.write("item_blocks", items)
     targets.unpersist()
-    rank, cores = job.settings.rank, job.spark.sparkContext.defaultParallelism
-    counts = inputs.user_profiles.count(), inputs.item_vectors.count()
-    grid = Grid.of(*counts, rank.users_per_task, rank.items_per_task, cores)
+    grid = job.grid(inputs.user_profiles.count(), inputs.item_vectors.count())
     job.write("boosts", make_boosts(inputs, settings, grid, seed=job.settings.backtest.seed))
 
 

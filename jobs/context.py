@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from recsys_spark.config import Settings, load_settings
 from recsys_spark.config.load import settings_sha256
 from recsys_spark.errors import NotFoundError, RecsysError, SettingsError
+from recsys_spark.kernels.grid import Grid
 from recsys_spark.lake import Commit, Lake
 from recsys_spark.session import open_session
 
@@ -90,6 +91,11 @@ class Job:
                 return False
             self.versions[(self.fold, name)] = version
         return True
+
+    def grid(self, n_users: int, n_items: int) -> Grid:
+        """So many users and items laid out over tasks, as the settings and this session's cores ask."""
+        rank, cores = self.settings.rank, self.spark.sparkContext.defaultParallelism
+        return Grid.of(n_users, n_items, rank.users_per_task, rank.items_per_task, cores)
 
     def describe(self, text: str) -> None:
         """Name the work in the Spark UI."""

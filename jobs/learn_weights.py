@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark.sql import DataFrame
 from pyspark.sql.functions import lit
 
 from jobs.context import Job, log, run_job
@@ -33,32 +34,35 @@ def run(job: Job) -> None:
     layout = layout_of(fold.read("blocks").collect())
     sparse = {row["scorer"] for row in fold.read("boosts").select("scorer").distinct().collect()}
     names = ScorerNames.of(layout, set(layout) | sparse)
-    stand_ins = _stand_ins(fold, layout)
-    halves = {half: _sample(fold, names, half, stand_ins) for half in ("learn", "report")}
+    items, stand_ins = _met_items(fold), _parts(_stand_ins(fold, layout))
+    grid = fold.grid(fold.read("user_blocks").count(), items.count())
+    halves = {half: _sample(fold, items, names, half, stand_ins, grid) for half in ("learn", "report")}
     _write(job.with_fold("full"), learn(pa.concat_tables(halves.values()), names.all))
     _write(fold, learn(halves["learn"], names.all))
     log.info("  weights of %d scorers from %d candidates", len(names.all), sum(len(s) for s in halves.values()))
 
 
-def _sample(fold: Job, names: ScorerNames, half: str, stand_ins: pa.Table) -> pa.Table:
-    """Candidates of a bounded number of the half's users, among hidden and held-out items and among stand-ins."""
-    rank, backtest = fold.settings.rank, fold.settings.backtest
-    # An item that nobody ever met cannot be a hidden one: as a negative it would teach only noise.
+def _met_items(fold: Job) -> DataFrame:
+    """Blocks of the items on sale that anybody ever met; any other cannot be hidden and would teach only noise."""
     met = fold.with_fold("full").read("events").select("item_id").distinct()
-    users, items = fold.read("user_blocks"), available(fold.read("item_blocks"), fold.read("items"))
-    items = items.join(met, on="item_id", how="left_semi")
-    size, cores = (rank.users_per_task, rank.items_per_task), fold.spark.sparkContext.defaultParallelism
-    grid = Grid.of(users.count(), items.count(), *size, cores)
-    excluded = purchased(fold.read("interactions")) if rank.discovery_only else None
+    items = available(fold.read("item_blocks"), fold.read("items"))
+    return items.join(met, on="item_id", how="left_semi")
+
+
+def _sample(
+    fold: Job, items: DataFrame, names: ScorerNames, half: str, stand_ins: Sequence[pa.Table], grid: Grid
+) -> pa.Table:
+    """Candidates of a bounded number of the half's users, among hidden and held-out items and among stand-ins."""
+    backtest, users, boosts = fold.settings.backtest, fold.read("user_blocks"), fold.read("boosts")
+    excluded = purchased(fold.read("interactions")) if fold.settings.rank.discovery_only else None
     truth, draw = fold.read("truth").where(f"half = '{half}'"), Draw(users=backtest.learn_users, seed=backtest.seed)
     fold.describe(f"learn_weights: candidates of the {half} half")
-    boosts = fold.read("boosts")
-    hidden = candidates(users, items, boosts, names, truth, excluded, draw, grid).toArrow()
+    asked = asked_users(users, items, boosts, names, truth, excluded, draw)
+    hidden = candidates(asked, items, names, draw, grid).toArrow()
     as_if_new = items.select("item_id", lit("new").alias("item_group"))
-    strangers = truth.where("slice = 'cold_user'")
-    asked = asked_users(users, as_if_new, boosts, names, strangers, None, draw).toArrow()
-    parts = part_of(stand_ins["item_id"])
-    among = [_among_part(asked, stand_ins.filter(pa.array(parts == part)), names, draw, part) for part in range(PARTS)]
+    cold = truth.where("slice = 'cold_user'")
+    strangers = asked_users(users, as_if_new, boosts, names, cold, None, draw).toArrow()
+    among = [_among_part(strangers, theirs, names, draw, part) for part, theirs in enumerate(stand_ins)]
     return pa.concat_tables([hidden, *among])
 
 
@@ -72,6 +76,11 @@ def _stand_ins(fold: Job, layout: dict[str, tuple[int, int]]) -> pa.Table:
     vectors_as_new = list_column(as_new(items, layout, pair_mask(fold.read("item_features")), blocks))
     group = pa.array(["new"] * items.num_rows, pa.string())
     return items.select(["item_id", "hash"]).append_column("vector", vectors_as_new).append_column("item_group", group)
+
+
+def _parts(stand_ins: pa.Table) -> list[pa.Table]:
+    parts = part_of(stand_ins["item_id"])
+    return [stand_ins.filter(pa.array(parts == part)) for part in range(PARTS)]
 
 
 def _among_part(asked: pa.Table, items: pa.Table, names: ScorerNames, draw: Draw, part: int) -> pa.Table:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 
 from jobs.context import Job, run_job
-from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank.audiences import audiences
 from recsys_spark.rank.cells import layout_of
 from recsys_spark.rank.diversity import searched_length, with_caps
@@ -27,8 +26,7 @@ def run(job: Job) -> None:
     weights = job.read("route_weights").collect()
     learned = Variant.from_rows("recsys", weights)
     layout = layout_of(job.read("blocks").collect())
-    size, cores = (rank.users_per_task, rank.items_per_task), job.spark.sparkContext.defaultParallelism
-    grid = Grid.of(users.count(), blocks.count(), *size, cores)
+    grid = job.grid(users.count(), blocks.count())
     on_shelves = shelf_items(items, job.read("item_vectors"), rank.shelves)
     bought = purchased(interactions)
     job.describe("recommend: lists")

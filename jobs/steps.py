@@ -26,14 +26,16 @@ class Command:
         return f"jobs.{self.name}"
 
 
+_FEATURES = ("user_features", "item_features")
 _PROFILES = ("user_profiles", "item_vectors")
 _SCORING = ("user_blocks", "item_blocks", "blocks", "boosts")
+_RANKING = (*_SCORING, "route_weights")
 
 STEPS: dict[str, Command] = {
     step.name: step
     for step in (
         Command("ingest", "Read the source, clean it, keep what was refused in quarantine.", ("the source",)),
-        Command("split", "Hide a share of users, items and time from the backtest fold.", ("events", "users", "items")),
+        Command("split", "Hide a share of users, items and time from the backtest fold.", ("events", "users")),
         Command("build_profiles", "Describe every user: attributes, habits, state.", ("events", "users", "items")),
         Command(
             "build_item_vectors",
@@ -41,11 +43,7 @@ STEPS: dict[str, Command] = {
             ("events", "items", "interactions"),
         ),
         Command("train_als", "Factorise what users with events did.", ("interactions", *_PROFILES)),
-        Command(
-            "materialize_dataset",
-            "Write the deep model's examples.",
-            ("events", "interactions", "user_features", "item_features", *_PROFILES),
-        ),
+        Command("materialize_dataset", "Write the deep model's examples.", ("interactions", *_PROFILES)),
         Command(
             "train_coldstart",
             "Train the two towers outside Spark, and keep what they say of everyone.",
@@ -54,20 +52,22 @@ STEPS: dict[str, Command] = {
         Command(
             "build_blocks",
             "Put all scorers side by side: one vector a user, one an item, and sparse boosts.",
-            ("events", "interactions", "user_factors", "item_factors", "tower_vectors", *_PROFILES),
+            ("events", "interactions", *_FEATURES, *_PROFILES, "user_factors", "item_factors", "tower_vectors"),
         ),
         Command(
-            "learn_weights", "Learn each route's weights on users and items that the split hid.", (*_SCORING, "truth")
+            "learn_weights",
+            "Learn each route's weights on users and items that the split hid.",
+            ("events", "items", "truth", "interactions", "item_features", "item_vectors", *_SCORING),
         ),
         Command(
             "recommend",
             "Write every user's lists, and every new item's audience.",
-            (*_SCORING, "route_weights", "interactions", "items"),
+            ("items", "interactions", *_PROFILES, *_RANKING, "training_log"),
         ),
         Command(
             "backtest",
             "Judge the lists on what the split hid, beside baselines; write metrics and report.html.",
-            (*_SCORING, "route_weights", "truth", "interactions", "items"),
+            ("events", "truth", "interactions", "item_vectors", *_RANKING, "training_log", "data_quality"),
         ),
         Command(
             "refresh",

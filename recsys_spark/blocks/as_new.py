@@ -8,32 +8,32 @@ it (cross-fitting). Only users without events can be asked about them; the vecto
 from __future__ import annotations
 
 from collections.abc import Mapping
-from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
-import scipy.sparse as sp
 
-from recsys_spark.blocks.maps import item_penalty
+from recsys_spark.blocks.layout import PREDICTED
+from recsys_spark.blocks.maps import item_penalty, saturated
 from recsys_spark.config.settings import BlockSettings
-from recsys_spark.kernels.arrow import matrix, sparse_rows
+from recsys_spark.kernels.arrow import csr_rows, matrix
+from recsys_spark.kernels.draw import parts_of
 from recsys_spark.kernels.ridge import ridge
 
 PARTS = 5
 """A part is as large as what the split hides by default."""
-PREDICTED = ("factors", "demographic", "popularity", "trend")
-"""Blocks that attributes predict; of the others such an item has zeros."""
 
 
 def part_of(item_ids: pa.ChunkedArray) -> np.ndarray:
     """Each item's part, below PARTS, by a hash of its id: [items]."""
-    return np.array([crc32(f"as new {item}".encode()) % PARTS for item in item_ids.to_pylist()], np.int64)
+    return parts_of(item_ids.to_pylist(), PARTS, salt="as new ")
 
 
 def as_new(
     items: pa.Table, layout: Mapping[str, tuple[int, int]], paired: np.ndarray, settings: BlockSettings
 ) -> np.ndarray:
     """Scoring vectors [items, width] of known items, each predicted from the items of the other parts.
+
+    Blocks that attributes do not predict are zero.
 
     Args:
         items: item_id, feature_idx, n_users, popularity and vector of items that have events.
@@ -43,8 +43,7 @@ def as_new(
     """
     vectors = matrix(items["vector"])
     target, places = _targets(items, vectors, layout)
-    indptr, indices, _ = sparse_rows(items["feature_idx"], items["feature_idx"])
-    held = sp.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=(len(vectors), len(paired)))
+    held = csr_rows(items["feature_idx"], None, len(paired))
     widths = {name: layout[name][1] for name in PREDICTED if name in layout}
     penalty = item_penalty(paired, widths, len(vectors), settings)
     part, found = part_of(items["item_id"]), np.zeros_like(vectors)
@@ -66,5 +65,5 @@ def _targets(
     for name, column in (("popularity", "n_users"), ("trend", "popularity")):
         if name in layout:
             count = items[column].to_numpy().astype(float)
-            target[:, layout[name][0]] = count / (count + max(count.mean(), 1e-9))
+            target[:, layout[name][0]] = saturated(count, max(count.mean(), 1e-9))
     return target[:, places], places

@@ -12,10 +12,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.blocks.layout import Layout
-from recsys_spark.blocks.maps import AttributeMap
+from recsys_spark.blocks.maps import AttributeMap, saturated
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
-from recsys_spark.kernels.arrow import list_column, padded, sparse_rows
+from recsys_spark.kernels.arrow import csr_rows, list_column, padded
+from recsys_spark.kernels.event_columns import item_group
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ class ItemModel:
 
     layout: Layout
     predicted: AttributeMap
+    n_features: int
 
 
 def item_targets(item_vectors: DataFrame, item_factors: DataFrame, log_odds: DataFrame, layout: Layout) -> DataFrame:
-    """item_id, feature_idx, target: what events taught about each item that has them (factors, odds, popularity).
+    """item_id, feature_idx, target: what events taught about each item that has them.
 
-    Popularity and trend are n / (n + mean n): a map learned on it looks for items that many want, and neither the few
-    bestsellers nor the many that hardly anyone wants decide it. Runs a small Spark job.
+    The target holds the blocks of ``layout.predicted`` side by side. Runs a small Spark job.
     """
     taken = item_vectors.where("n_users > 0")
     mean = taken.agg(F.avg("n_users").alias("n_users"), F.avg("popularity").alias("popularity")).collect()[0]
@@ -51,13 +52,8 @@ def item_targets(item_vectors: DataFrame, item_factors: DataFrame, log_odds: Dat
         "popularity": F.array(_saturated("n_users", mean["n_users"])),
         "trend": F.array(_saturated("popularity", mean["popularity"])),
     }
-    target = F.concat(*[column for name, column in parts.items() if getattr(layout, name)])
+    target = F.concat(*[parts[name] for name, width in layout.predicted.items() if width])
     return complete.select("item_id", "feature_idx", target.alias("target"))
-
-
-def target_widths(layout: Layout) -> dict[str, int]:
-    """Widths of the parts of the target of :func:`item_targets`, in their order."""
-    return {name: getattr(layout, name) for name in ("factors", "demographic", "popularity", "trend")}
 
 
 def user_rows(user_profiles: DataFrame, user_factors: DataFrame, moments: DataFrame, towers: DataFrame) -> DataFrame:
@@ -94,10 +90,9 @@ def item_rows(item_vectors: DataFrame, targets: DataFrame, moments: DataFrame, t
         .join(moments, on="item_id", how="left")
         .join(deep, on="item_idx", how="left")
     )
-    group = F.when(F.col("n_events") > 0, "established").otherwise("new")
     return joined.select(
         "item_id",
-        group.alias("item_group"),
+        item_group(),
         "n_events",
         "feature_idx",
         F.log1p("n_users").alias("log_users"),
@@ -115,24 +110,24 @@ def item_blocks(rows: DataFrame, model: ItemModel) -> DataFrame:
 
 
 def _saturated(name: str, mean: float | None) -> Column:
-    return (F.col(name) / (F.col(name) + F.lit(mean or 1.0))).cast("float")
+    return saturated(F.col(name), mean or 1.0).cast("float")
 
 
 def _whole(name: str, width: int) -> Column:
     return F.coalesce(F.size(name) == width, F.lit(False)) if width else F.lit(True)
 
 
-def _or_empty(name: str, element: str = "float") -> Column:
-    return F.coalesce(F.col(name), F.array().cast(f"array<{element}>")).alias(name)
+def _or_empty(name: str) -> Column:
+    return F.coalesce(F.col(name), F.array().cast("array<float>")).alias(name)
 
 
 def _user_vectors(batches: Iterator[pa.RecordBatch], model: UserModel) -> Iterator[pa.RecordBatch]:
     layout = model.layout
     for batch in batches:
-        indptr, indices, values = sparse_rows(batch["feature_idx"], batch["feature_value"])
-        attributes = _dense(indptr, indices, values, model.n_features)
+        attributes = csr_rows(batch["feature_idx"], batch["feature_value"], model.n_features).toarray()
+        predicted = model.factors.predict(csr_rows(batch["feature_idx"], None, model.n_features))
         parts = {
-            "factors": _own_or_predicted(batch, "factors", layout.factors, model.factors.predict(indptr, indices)),
+            "factors": _own_or_predicted(batch, "factors", predicted),
             # The last place meets the constant of an item's log-odds.
             "demographic": np.hstack([attributes, np.ones((batch.num_rows, 1), np.float32)]),
             "popularity": np.ones((batch.num_rows, 1), np.float32),
@@ -147,12 +142,10 @@ def _user_vectors(batches: Iterator[pa.RecordBatch], model: UserModel) -> Iterat
 def _item_vectors(batches: Iterator[pa.RecordBatch], model: ItemModel) -> Iterator[pa.RecordBatch]:
     layout = model.layout
     for batch in batches:
-        indptr, indices, _ = sparse_rows(batch["feature_idx"], batch["feature_idx"])
-        predicted = model.predicted.predict(indptr, indices)
-        learned = _own_or_predicted(batch, "target", predicted.shape[1], predicted)
-        factors, odds, popularity, trend = np.split(
-            learned, np.cumsum([layout.factors, layout.demographic, layout.popularity]), axis=1
-        )
+        predicted = model.predicted.predict(csr_rows(batch["feature_idx"], None, model.n_features))
+        learned = _own_or_predicted(batch, "target", predicted)
+        ends = np.cumsum(list(layout.predicted.values()))[:-1]
+        factors, odds, popularity, trend = np.split(learned, ends, axis=1)
         parts = {
             "factors": factors,
             "demographic": odds,
@@ -164,21 +157,15 @@ def _item_vectors(batches: Iterator[pa.RecordBatch], model: ItemModel) -> Iterat
         yield _rows(batch, ["item_id", "item_group", "n_events"], parts, layout)
 
 
-def _own_or_predicted(batch: pa.RecordBatch, name: str, width: int, predicted: np.ndarray) -> np.ndarray:
-    own, has_own = padded(batch[name], width)
-    return np.where(has_own[:, None], own, predicted[:, :width])
+def _own_or_predicted(batch: pa.RecordBatch, name: str, predicted: np.ndarray) -> np.ndarray:
+    own, has_own = padded(batch[name], predicted.shape[1])
+    return np.where(has_own[:, None], own, predicted)
 
 
 def _counted(batch: pa.RecordBatch, name: str, predicted: np.ndarray) -> np.ndarray:
     """The log of a count where there is one; new items among themselves are ordered by the prediction."""
     counted = batch[name].to_numpy().astype(np.float32)[:, None]
     return np.where(counted > 0, counted, predicted)
-
-
-def _dense(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, width: int) -> np.ndarray:
-    out = np.zeros((len(indptr) - 1, width), np.float32)
-    out[np.repeat(np.arange(len(out)), np.diff(indptr)), indices] = values
-    return out
 
 
 def _rows(batch: pa.RecordBatch, keep: list[str], parts: dict[str, np.ndarray], layout: Layout) -> pa.RecordBatch:

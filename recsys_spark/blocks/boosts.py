@@ -5,6 +5,8 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from recsys_spark.blocks.sparse import as_boosts, best
+
 TYPICAL = 0.02
 """A sum of similarities that is neither little nor much."""
 TINY = 1e-12
@@ -39,13 +41,7 @@ def behaviour_boosts(
 def habit(interactions: DataFrame, scorer: str, value: Column, per_user: int) -> DataFrame:
     """Each user's own purchases, valued by ``value``; the ``per_user`` best of each user."""
     bought = interactions.where("n_purchases > 0").select("user_id", "item_id", value.alias("value"))
-    return _top(bought, "user_id", "item_id", per_user).select(
-        "user_id",
-        "item_id",
-        F.lit(scorer).alias("scorer"),
-        "value",
-        F.lit(None).cast("string").alias("because_item_id"),
-    )
+    return as_boosts(best(bought, ("user_id",), per_user), scorer)
 
 
 def similarities(interactions: DataFrame, *, neighbours: int, history: int, shrinkage: float) -> DataFrame:
@@ -66,7 +62,7 @@ def similarities(interactions: DataFrame, *, neighbours: int, history: int, shri
     valued = pairs.join(totals, on="item_id", how="inner").select(
         "item_id", "other_id", (F.col("c") / (F.col("n") + shrinkage)).alias("value")
     )
-    return _top(valued, "item_id", "other_id", neighbours).withColumnRenamed("value", "similarity")
+    return best(valued, ("item_id",), neighbours, tie="other_id").withColumnRenamed("value", "similarity")
 
 
 def neighbour_boosts(interactions: DataFrame, similar: DataFrame, *, per_user: int, history: int) -> DataFrame:
@@ -88,18 +84,10 @@ def neighbour_boosts(interactions: DataFrame, similar: DataFrame, *, per_user: i
         F.round(F.log1p(F.sum("term") / TYPICAL), 6).alias("value"),
         F.max_by("met_id", F.struct("term", "met_id")).alias("because_item_id"),
     )
-    return _top(summed, "user_id", "item_id", per_user).select(
-        "user_id", "item_id", F.lit("neighbours").alias("scorer"), "value", "because_item_id"
-    )
+    return as_boosts(best(summed, ("user_id",), per_user), "neighbours")
 
 
 def _strongest(interactions: DataFrame, history: int) -> DataFrame:
     """user_id, item_id, value: the ``history`` strongest items of each user."""
     strength = interactions.select("user_id", "item_id", F.col("strength").alias("value"))
-    return _top(strength, "user_id", "item_id", history)
-
-
-def _top(rows: DataFrame, key: str, tie: str, count: int) -> DataFrame:
-    """The ``count`` rows of highest value of each key; ties go to the smaller id."""
-    order = Window.partitionBy(key).orderBy(F.desc("value"), F.asc(tie))
-    return rows.withColumn("place", F.row_number().over(order)).where(F.col("place") <= count).drop("place")
+    return best(strength, ("user_id",), history)

@@ -14,7 +14,6 @@ from recsys_spark.blocks.assemble import (
     item_blocks,
     item_rows,
     item_targets,
-    target_widths,
     user_blocks,
     user_rows,
 )
@@ -25,7 +24,8 @@ from recsys_spark.blocks.layout import Layout
 from recsys_spark.blocks.maps import fit_map, item_penalty
 from recsys_spark.blocks.moment import calendar, item_moments, user_moments
 from recsys_spark.blocks.repeat import repeat_boosts
-from recsys_spark.config.settings import BlockSettings
+from recsys_spark.config.settings import BlockSettings, Scorer
+from recsys_spark.kernels.event_columns import item_group
 from recsys_spark.kernels.grid import Grid
 
 
@@ -74,15 +74,17 @@ def make_blocks(
         settings.map_sample,
     )
     n_known = inputs.item_vectors.where("n_users > 0").count()
-    penalty = item_penalty(inputs.paired, target_widths(layout), n_known, settings)
+    penalty = item_penalty(inputs.paired, layout.predicted, n_known, settings)
     predicted = fit_map(targets, "item_id", penalty.shape[1], penalty, settings.map_sample)
-    when = calendar(inputs.interactions, settings.moment_buckets, settings.moment_days)
-    of_users, of_items = user_moments(inputs.interactions, when), item_moments(inputs.interactions, when)
+    # A calendar of nothing costs nothing.
+    met = inputs.interactions if layout.moment else inputs.interactions.limit(0)
+    when = calendar(met, settings.moment_buckets, settings.moment_days)
+    of_users, of_items = user_moments(met, when), item_moments(met, when)
     users = user_rows(inputs.user_profiles, inputs.user_factors, of_users, inputs.tower_vectors)
     items = item_rows(inputs.item_vectors, targets, of_items, inputs.tower_vectors)
     return (
         user_blocks(users, UserModel(layout, factors, inputs.n_user_features)),
-        item_blocks(items, ItemModel(layout, predicted)),
+        item_blocks(items, ItemModel(layout, predicted, len(inputs.paired))),
     )
 
 
@@ -106,13 +108,14 @@ def make_boosts(inputs: Inputs, settings: BlockSettings, grid: Grid, *, seed: in
                 seed=seed,
             )
         )
-    masks: dict[str, np.ndarray] = {"content": ~inputs.paired, "pairs": inputs.paired}
-    asked = {scorer: mask for scorer, mask in masks.items() if scorer in set[str](settings.enabled) and mask.any()}
+    masks: dict[Scorer, np.ndarray] = {"content": ~inputs.paired, "pairs": inputs.paired}
+    asked: dict[str, np.ndarray] = {
+        scorer: mask for scorer, mask in masks.items() if scorer in settings.enabled and mask.any()
+    }
     if not asked:
         return found
     lifts = user_lifts(inputs.interactions, inputs.item_vectors, len(inputs.paired), settings.content_prior)
-    group = F.when(F.col("n_events") > 0, "established").otherwise("new").alias("item_group")
-    items = inputs.item_vectors.select("item_id", group, "feature_idx")
+    items = inputs.item_vectors.select("item_id", item_group(), "feature_idx")
     by_content = content_boosts(lifts, items, asked, settings.content_per_user, grid)
     return found.unionByName(by_content.withColumn("because_item_id", F.lit(None).cast("string")))
 

@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.kernels.arrow import sparse_rows
+from recsys_spark.blocks.sparse import best
+from recsys_spark.kernels.arrow import csr_rows
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 from recsys_spark.kernels.tiles import largest, tile_rows
 
@@ -67,22 +68,19 @@ def content_boosts(
     Args:
         lifts: from :func:`user_lifts`.
         items: item_id, item_group, feature_idx.
-        features: scorer to the mask [n_features] of the values it sums over.
+        features: scorer to the mask [n_features] of the values it sums over, not empty.
         per_user: rows a user, scorer and item group.
         grid: buckets of users and shards of items.
     """
-    named = {scorer: mask for scorer, mask in features.items() if mask.any()}
-    found = lay_out(lifts, items, grid, partial(_best_of_cell, features=named, per_user=per_user), FOUND)
+    found = lay_out(lifts, items, grid, partial(_best_of_cell, features=features, per_user=per_user), FOUND)
     if grid.item_shards > 1:
-        order = Window.partitionBy("user_id", "scorer", "item_group").orderBy(F.desc("value"), "item_id")
-        found = found.withColumn("place", F.row_number().over(order)).where(F.col("place") <= per_user)
+        found = best(found, ("user_id", "scorer", "item_group"), per_user)
     return found.select("user_id", "item_id", "scorer", "value")
 
 
 def _lifts(batches: Iterator[pa.RecordBatch], base: np.ndarray, prior: float) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        indptr, indices, weights = sparse_rows(batch["feature_idx"], batch["weights"])
-        history = sp.csr_matrix((weights.astype(np.float64), indices, indptr), shape=(batch.num_rows, len(base)))
+        history = csr_rows(batch["feature_idx"], batch["weights"], len(base)).astype(np.float64)
         history.sum_duplicates()
         values = np.log1p(history.data / (prior * base[history.indices])).astype(np.float32)
         offsets = pa.array(history.indptr.astype(np.int32))
@@ -99,11 +97,16 @@ def _lifts(batches: Iterator[pa.RecordBatch], base: np.ndarray, prior: float) ->
 def _best_of_cell(users: pa.Table, items: pa.Table, features: Mapping[str, np.ndarray], per_user: int) -> pa.Table:
     """One bucket of users against one shard of items."""
     found = [arrow_schema(FOUND).empty_table()]
-    for group in sorted(items["item_group"].unique().to_pylist()) if users.num_rows else []:
+    if not users.num_rows:
+        return found[0]
+    width = len(next(iter(features.values())))
+    lifts = csr_rows(users["feature_idx"], users["feature_value"], width)
+    for group in sorted(items["item_group"].unique().to_pylist()):
         # Ascending ids, so that a tie goes to the smaller one wherever it is computed.
-        theirs = items.filter(pc.equal(items["item_group"], group)).sort_by("item_id").combine_chunks()
+        theirs = items.filter(pc.equal(items["item_group"], group)).sort_by("item_id")
+        held = csr_rows(theirs["feature_idx"], None, width)
         for scorer, mask in features.items():
-            rows, columns, values = _best(_csr(users, len(mask)), _csr(theirs, len(mask)), mask, per_user)
+            rows, columns, values = _best(lifts, held, mask, per_user)
             ids = pc.take(users["user_id"], pa.array(rows)), pc.take(theirs["item_id"], pa.array(columns))
             named = [pa.array([name] * len(rows), pa.string()) for name in (group, scorer)]
             found.append(pa.Table.from_arrays([*ids, *named, pa.array(values)], schema=arrow_schema(FOUND)))
@@ -124,11 +127,3 @@ def _best(
         parts.append((rows + start, columns, np.round(sums[rows, columns].astype(np.float64), 5)))
     rows, columns, values = (np.concatenate(column) for column in zip(*parts, strict=True))
     return rows, columns, values
-
-
-def _csr(table: pa.Table, width: int) -> sp.csr_matrix:
-    """Rows of lifts, or of items, whose values are 1."""
-    values = "feature_value" if "feature_value" in table.column_names else "feature_idx"
-    indptr, indices, data = sparse_rows(table["feature_idx"], table[values])
-    data = data if values == "feature_value" else np.ones_like(data)
-    return sp.csr_matrix((data, indices, indptr), shape=(table.num_rows, width))

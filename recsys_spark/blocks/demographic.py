@@ -14,11 +14,10 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
-import scipy.sparse as sp
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.kernels.arrow import list_column, sparse_rows
+from recsys_spark.kernels.arrow import csr_rows, list_column
 
 PRIORS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 """Strengths of the penalty to choose from."""
@@ -93,9 +92,7 @@ def background(interactions: DataFrame, user_profiles: DataFrame, n_features: in
     drawn = found.num_rows > MAX_PROFILES
     found = found.slice(0, MAX_PROFILES)
     weight = np.ones(found.num_rows) if drawn else found["n"].to_numpy().astype(float)
-    indptr, indices, _ = sparse_rows(found["feature_idx"], found["feature_idx"])
-    ones = np.ones(len(indices))
-    attributes = sp.csr_matrix((ones, indices, indptr), shape=(len(indptr) - 1, n_features)).toarray()
+    attributes = csr_rows(found["feature_idx"], None, n_features).toarray().astype(np.float64)
     if not len(attributes):
         attributes, weight = np.zeros((1, n_features)), np.ones(1)
     return Background.of(attributes, weight)
@@ -172,10 +169,7 @@ def _tilt(weights: np.ndarray, everyone: Background) -> tuple[np.ndarray, np.nda
 
 def _dense(batch: pa.RecordBatch, idx: str, value: str, start: int, width: int) -> np.ndarray:
     rows = batch.slice(start, ROWS_AT_ONCE)
-    indptr, indices, values = sparse_rows(rows[idx], rows[value])
-    out = np.zeros((rows.num_rows, width))
-    out[np.repeat(np.arange(rows.num_rows), np.diff(indptr)), indices] = values
-    return out
+    return csr_rows(rows[idx], rows[value], width).toarray().astype(np.float64)
 
 
 def _log_odds(batches: Iterator[pa.RecordBatch], everyone: Background, prior: float) -> Iterator[pa.RecordBatch]:

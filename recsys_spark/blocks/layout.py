@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+PREDICTED = ("factors", "demographic", "popularity", "trend")
+"""Blocks that an item without events gets from its attributes, in the order of the map's targets."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -39,6 +42,11 @@ class Layout:
                 rows.append((name, start, width))
                 start += width
         return rows
+
+    @property
+    def predicted(self) -> dict[str, int]:
+        """Widths of the blocks that attributes predict."""
+        return {name: getattr(self, name) for name in PREDICTED}
 
     @property
     def width(self) -> int:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import scipy.sparse as sp
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import Column, DataFrame
 
 from recsys_spark.config.settings import BlockSettings
-from recsys_spark.kernels.arrow import matrix, sparse_rows
+from recsys_spark.kernels.arrow import csr_rows, matrix
+from recsys_spark.kernels.draw import hash_share
 from recsys_spark.kernels.ridge import ridge
 
-HASH_STEPS = 1_000_000
+Count = TypeVar("Count", Column, np.ndarray)
 RIDGE_GROWTH = 0.4
 """Penalty of plain features for each square root of an item."""
 RELIEF = {"demographic": 0.25}
@@ -31,10 +32,9 @@ class AttributeMap:
 
     weights: np.ndarray
 
-    def predict(self, indptr: np.ndarray, indices: np.ndarray) -> np.ndarray:
-        """Targets [rows, targets] of rows with these attributes (CSR parts)."""
-        x = _one_hot(indptr, indices, len(self.weights) - 1)
-        return (x @ self.weights[:-1] + self.weights[-1]).astype(np.float32)
+    def predict(self, held: sp.csr_matrix) -> np.ndarray:
+        """Targets [rows, targets] of rows that hold these attributes: one-hot [rows, features]."""
+        return (held @ self.weights[:-1] + self.weights[-1]).astype(np.float32)
 
 
 def fit_map(rows: DataFrame, key: str, targets: int, penalty: np.ndarray, sample_rows: int) -> AttributeMap:
@@ -47,13 +47,12 @@ def fit_map(rows: DataFrame, key: str, targets: int, penalty: np.ndarray, sample
         penalty: [features, targets], how much each feature is held back.
         sample_rows: about how many rows are learned from at most.
     """
-    place = F.pmod(F.xxhash64(key), F.lit(HASH_STEPS))
-    share = min(1.0, sample_rows / max(rows.count(), 1))
-    drawn = rows.where(place < int(HASH_STEPS * share)).select("feature_idx", "target").toArrow() if targets else None
+    share = sample_rows / max(rows.count(), 1) if targets else 0.0
+    drawn = rows.where(hash_share(key) < share).select("feature_idx", "target").toArrow() if targets else None
     if drawn is None or not drawn.num_rows:
         return AttributeMap(np.zeros((len(penalty) + 1, targets), np.float32))
-    indptr, indices, _ = sparse_rows(drawn["feature_idx"], drawn["feature_idx"])
-    weights, mean = ridge(_one_hot(indptr, indices, len(penalty)), matrix(drawn["target"]), penalty)
+    held = csr_rows(drawn["feature_idx"], None, len(penalty))
+    weights, mean = ridge(held, matrix(drawn["target"]), penalty)
     return AttributeMap(np.vstack([weights, mean]).astype(np.float32))
 
 
@@ -70,5 +69,10 @@ def item_penalty(paired: np.ndarray, widths: Mapping[str, int], n_items: int, se
     return by_feature[:, None] * np.array(relief)
 
 
-def _one_hot(indptr: np.ndarray, indices: np.ndarray, n_features: int) -> sp.csr_matrix:
-    return sp.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=(len(indptr) - 1, n_features))
+def saturated(count: Count, mean: float) -> Count:
+    """The target for counts: n / (n + mean n).
+
+    A map learned on it looks for items that many want; neither the few bestsellers nor the many that hardly anyone
+    wants decide it.
+    """
+    return count / (count + mean)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.kernels.arrow import list_column, sparse_rows
+from recsys_spark.kernels.arrow import csr_rows, list_column
 
 PRIOR = 20.0
 """Smoothed meetings that every bucket has of all items, by their overall shares."""
@@ -31,17 +31,16 @@ class Calendar:
     Attributes:
         edges: [buckets - 1], ascending; a day on an edge belongs to the bucket before it.
         blur: [buckets, buckets], how much a meeting in one bucket counts in another.
-        total: [buckets], meetings after blurring.
+        count: [buckets], meetings.
     """
 
     edges: tuple[float, ...]
     blur: np.ndarray
-    total: np.ndarray
+    count: np.ndarray
 
     def bucket(self, ts: str) -> Column:
         """Position of a timestamp's bucket."""
-        edges = F.array(*[F.lit(edge) for edge in self.edges]) if self.edges else F.array().cast("array<double>")
-        return F.size(F.filter(edges, lambda edge: edge < _day(ts)))
+        return _bucket(self.edges, ts)
 
 
 def calendar(interactions: DataFrame, buckets: int, days: float) -> Calendar:
@@ -53,18 +52,16 @@ def calendar(interactions: DataFrame, buckets: int, days: float) -> Calendar:
         days: standard deviation of the Gaussian.
     """
     shares = [k / buckets for k in range(1, buckets)]
-    edges = interactions.agg(F.percentile(_day("first_ts"), shares)).collect()[0][0] or []
-    found = Calendar(tuple(edges), np.zeros((buckets, buckets)), np.zeros(buckets))
+    edges = tuple(interactions.agg(F.percentile(_day("first_ts"), shares)).collect()[0][0] or [])
     middle, count = np.full(buckets, np.inf), np.zeros(buckets)
-    rows = interactions.groupBy(found.bucket("first_ts").alias("bucket")).agg(
+    rows = interactions.groupBy(_bucket(edges, "first_ts").alias("bucket")).agg(
         F.avg(_day("first_ts")).alias("middle"), F.count("*").alias("n")
     )
     for row in rows.collect():
         middle[row["bucket"]], count[row["bucket"]] = row["middle"], row["n"]
     # Buckets without meetings (many on one day) lie infinitely far away from all others.
     away = np.subtract.outer(np.nan_to_num(middle, posinf=1e12), middle)
-    blur = np.exp(-0.5 * (away / days) ** 2)
-    return Calendar(found.edges, blur, count @ blur)
+    return Calendar(edges, np.exp(-0.5 * (away / days) ** 2), count)
 
 
 def item_moments(interactions: DataFrame, when: Calendar) -> DataFrame:
@@ -74,8 +71,7 @@ def item_moments(interactions: DataFrame, when: Calendar) -> DataFrame:
     by_item = listed.select(
         "item_id", F.col("met.bucket").alias("bucket"), F.col("met.n").cast("array<float>").alias("n")
     )
-    everyone = float(when.total.sum() and interactions.count())
-    return by_item.mapInArrow(partial(_moments, when=when, everyone=everyone), FIELDS)
+    return by_item.mapInArrow(partial(_moments, when=when), FIELDS)
 
 
 def user_moments(interactions: DataFrame, when: Calendar) -> DataFrame:
@@ -84,15 +80,19 @@ def user_moments(interactions: DataFrame, when: Calendar) -> DataFrame:
     return last.select("user_id", when.bucket("last_ts").alias("moment_idx"))
 
 
+def _bucket(edges: tuple[float, ...], ts: str) -> Column:
+    known = F.array(*[F.lit(edge) for edge in edges]) if edges else F.array().cast("array<double>")
+    return F.size(F.filter(known, lambda edge: edge < _day(ts)))
+
+
 def _day(ts: str) -> Column:
     return F.floor(F.col(ts).cast("double") / 86_400.0).cast("double")
 
 
-def _moments(batches: Iterator[pa.RecordBatch], when: Calendar, everyone: float) -> Iterator[pa.RecordBatch]:
+def _moments(batches: Iterator[pa.RecordBatch], when: Calendar) -> Iterator[pa.RecordBatch]:
+    around = when.count @ when.blur
     for batch in batches:
-        indptr, buckets, counts = sparse_rows(batch["bucket"], batch["n"])
-        met = np.zeros((batch.num_rows, len(when.total)))
-        met[np.repeat(np.arange(batch.num_rows), np.diff(indptr)), buckets] = counts
-        share = met.sum(axis=1, keepdims=True) / everyone
-        lift = np.log((met @ when.blur + PRIOR * share) / (when.total + PRIOR) / share)
+        met = csr_rows(batch["bucket"], batch["n"], len(around)).toarray().astype(np.float64)
+        share = met.sum(axis=1, keepdims=True) / when.count.sum()
+        lift = np.log((met @ when.blur + PRIOR * share) / (around + PRIOR) / share)
         yield pa.RecordBatch.from_arrays([batch["item_id"], list_column(lift)], names=["item_id", "moment"])

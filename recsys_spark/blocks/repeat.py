@@ -12,15 +12,17 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, Window
+import pyarrow.compute as pc
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from recsys_spark.blocks.sparse import as_boosts, best
+from recsys_spark.kernels.draw import hash_share
 from recsys_spark.kernels.event_columns import session_key
 
 DAY = 86_400.0
 RECENT_DAYS = 30
-HASH_STEPS = 1_000_000
 HALF_LIVES = (7, 30, 90)
 FEATURES = (
     *("n", "last", "first", *(f"decayed_{days}" for days in HALF_LIVES), "gap", "overdue", "rate"),
@@ -48,18 +50,18 @@ def repeat_boosts(events: DataFrame, *, horizon_days: float, sample_pairs: int, 
         seed: of the sample and of the trees.
     """
     bought = _baskets(events)
-    latest = bought.agg(F.max("ts")).collect()[0][0] or 0.0
+    extent = bought.agg(F.max("ts").alias("latest"), F.count_distinct("user_id", "item_id").alias("pairs")).collect()[0]
     # Just behind the latest purchase: what is asked of the trees is the time after all events.
-    now = latest + 1.0
+    now = (extent["latest"] or 0.0) + 1.0
     cuts = [now - window * horizon_days * DAY for window in range(1, WINDOWS + 1)]
-    sample = _sample(bought, cuts, horizon_days, sample_pairs, seed).toArrow()
+    share = sample_pairs / max(extent["pairs"] * len(cuts), 1)
+    sample = _sample(bought, cuts, horizon_days, share, seed).toArrow()
     labels = sample["label"].to_numpy(zero_copy_only=False).astype(bool)
     if labels.sum() < MIN_LABELS:
-        return _as_boosts(bought.limit(0).select("user_id", "item_id", F.lit(0.0).alias("value")), per_user)
-    trees = _fit(sample, seed)
-    guess = partial(_likelihood, trees=trees, mean=float(labels.mean()))
+        return as_boosts(bought.limit(0).select("user_id", "item_id", F.lit(0.0).alias("value")), "repeat")
+    guess = partial(_likelihood, trees=_fit(sample, labels, seed), mean=float(labels.mean()))
     likely = _described(bought, [now]).mapInArrow(guess, "user_id string, item_id string, value double")
-    return _as_boosts(likely, per_user)
+    return as_boosts(best(likely, ("user_id",), per_user), "repeat")
 
 
 def _baskets(events: DataFrame) -> DataFrame:
@@ -114,16 +116,14 @@ def _overdue() -> Column:
     return F.when(F.col("n") > 1, F.col("last") / F.greatest(F.col("gap"), F.lit(0.5))).otherwise(-1.0)
 
 
-def _sample(bought: DataFrame, cuts: Sequence[float], horizon_days: float, sample_pairs: int, seed: int) -> DataFrame:
-    """Described pairs of users who bought anything in the window, with label; about ``sample_pairs`` rows at most."""
+def _sample(bought: DataFrame, cuts: Sequence[float], horizon_days: float, share: float, seed: int) -> DataFrame:
+    """A share of the described pairs of users who bought anything in the window, with label."""
     window = bought.withColumn("cut", F.explode(F.array(*[F.lit(cut) for cut in cuts]))).where(
         (F.col("ts") >= F.col("cut")) & (F.col("ts") < F.col("cut") + horizon_days * DAY)
     )
     again = window.select("cut", "user_id", "item_id", F.lit(True).alias("label")).distinct()
     active = window.select("cut", "user_id").distinct()
-    pairs = bought.select("user_id", "item_id").distinct().count() * len(cuts)
-    place = F.pmod(F.xxhash64("user_id", "item_id", F.lit(seed)), F.lit(HASH_STEPS))
-    drawn = _described(bought, cuts).where(place < int(HASH_STEPS * min(1.0, sample_pairs / max(pairs, 1))))
+    drawn = _described(bought, cuts).where(hash_share("user_id", "item_id", F.lit(seed)) < share)
     return (
         drawn.join(active, ["cut", "user_id"], "left_semi")
         .join(again, ["cut", "user_id", "item_id"], "left")
@@ -131,11 +131,11 @@ def _sample(bought: DataFrame, cuts: Sequence[float], horizon_days: float, sampl
     )
 
 
-def _fit(sample: pa.Table, seed: int) -> HistGradientBoostingClassifier:
+def _fit(sample: pa.Table, labels: np.ndarray, seed: int) -> HistGradientBoostingClassifier:
     """Trees on the sample in the order of its keys, so that the same rows give the same trees."""
-    ordered = sample.sort_by([(name, "ascending") for name in ("cut", "user_id", "item_id")])
+    order = pc.sort_indices(sample, [(name, "ascending") for name in ("cut", "user_id", "item_id")]).to_numpy()
     trees = HistGradientBoostingClassifier(**TREES, random_state=seed)
-    return trees.fit(_features(ordered), ordered["label"].to_numpy(zero_copy_only=False).astype(bool))
+    return trees.fit(_features(sample)[order], labels[order])
 
 
 def _features(rows: pa.Table | pa.RecordBatch) -> np.ndarray:
@@ -150,10 +150,3 @@ def _likelihood(
             value = np.round(np.log1p(trees.predict_proba(_features(batch))[:, 1] / mean), 6)
             ids = [batch["user_id"], batch["item_id"]]
             yield pa.RecordBatch.from_arrays([*ids, pa.array(value)], names=["user_id", "item_id", "value"])
-
-
-def _as_boosts(valued: DataFrame, per_user: int) -> DataFrame:
-    order = Window.partitionBy("user_id").orderBy(F.desc("value"), "item_id")
-    best = valued.withColumn("place", F.row_number().over(order)).where(F.col("place") <= per_user)
-    because = F.lit(None).cast("string").alias("because_item_id")
-    return best.select("user_id", "item_id", F.lit("repeat").alias("scorer"), "value", because)

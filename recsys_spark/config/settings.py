@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -192,39 +192,27 @@ class ColdStartSettings(Group):
     seed: int = 0
 
 
+Scorer = Literal[
+    "factors",
+    "demographic",
+    "popularity",
+    "trend",
+    "moment",
+    "deep",
+    "habit",
+    "recent",
+    "repeat",
+    "neighbours",
+    "content",
+    "pairs",
+]
+"""The scorers there are: dense blocks of the scoring vectors first, then sparse boosts."""
+
+
 class BlockSettings(Group):
     """Which scorers there are, and their sizes."""
 
-    enabled: tuple[
-        Literal[
-            "factors",
-            "demographic",
-            "popularity",
-            "trend",
-            "moment",
-            "deep",
-            "habit",
-            "recent",
-            "repeat",
-            "neighbours",
-            "content",
-            "pairs",
-        ],
-        ...,
-    ] = (
-        "factors",
-        "demographic",
-        "popularity",
-        "trend",
-        "moment",
-        "deep",
-        "habit",
-        "recent",
-        "repeat",
-        "neighbours",
-        "content",
-        "pairs",
-    )
+    enabled: tuple[Scorer, ...] = get_args(Scorer)
     content_prior: Positive = 10.0
     """Pseudo-interactions behind a lift: the larger, the less a few purchases say about taste."""
     content_per_user: Count = 100

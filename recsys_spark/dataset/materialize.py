@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-HASH_STEPS = 1_000_000
+from recsys_spark.kernels.draw import hash_share
 
 
 class TrainingTables(NamedTuple):
@@ -92,18 +92,13 @@ def _weight(strength: Column) -> Column:
 
 def _held_out(side: str, id_column: str, share: float, seed: int) -> Column:
     # A salt of its own: the backtest's split hashes ids too, and those it hid are not here to be held out again.
-    return _hash_share(F.lit(f"held out {side}"), F.col(id_column), seed=seed) < share
-
-
-def _hash_share(*columns: Column, seed: int) -> Column:
-    """A number in [0, 1) that depends on the values and the seed alone."""
-    return F.pmod(F.xxhash64(F.lit(seed), *columns), F.lit(HASH_STEPS)) / HASH_STEPS
+    return hash_share(F.lit(seed), F.lit(f"held out {side}"), F.col(id_column)) < share
 
 
 def _sampled(pairs: DataFrame, max_examples: int, seed: int) -> DataFrame:
     """About ``max_examples`` pairs, chosen by a hash; all of them if there are no more."""
     total = pairs.groupBy().agg(F.count("*").alias("n_pairs"))
-    share = _hash_share(F.lit("sample"), F.col("user_idx"), F.col("item_idx"), seed=seed)
+    share = hash_share(F.lit(seed), F.lit("sample"), F.col("user_idx"), F.col("item_idx"))
     return pairs.crossJoin(F.broadcast(total)).where(share * F.col("n_pairs") < max_examples).drop("n_pairs")
 
 

@@ -16,9 +16,9 @@ from pyspark.sql import functions as F
 from recsys_spark.config.settings import BacktestSettings
 from recsys_spark.contracts import table
 from recsys_spark.errors import SourceError
+from recsys_spark.kernels.draw import hash_share
 
 PURCHASE = "purchase"
-HASH_STEPS = 1_000_000
 """Resolution of the hidden shares."""
 SPANNING_SHARE = 0.3
 """``auto`` cuts time if at least this share of the users with several items has events on both sides of the cut."""
@@ -157,7 +157,7 @@ def _described(users: DataFrame) -> DataFrame:
 
 def _hash_share(seed: int, salt: str, column: str) -> Column:
     """A number in [0, 1) that depends on seed, salt and id alone."""
-    return F.pmod(F.xxhash64(F.lit(seed), F.lit(salt), F.col(column)), F.lit(HASH_STEPS)) / F.lit(HASH_STEPS)
+    return hash_share(F.lit(seed), F.lit(salt), F.col(column))
 
 
 def _with_hidden(events: DataFrame, users: DataFrame, plan: SplitPlan, settings: BacktestSettings) -> DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse as sp
 
 
 def matrix(column: pa.Array | pa.ChunkedArray, dtype: type = np.float32) -> np.ndarray:
@@ -47,6 +48,15 @@ def sparse_rows(
     indices = index.flatten().to_numpy(zero_copy_only=False).astype(np.int64)
     values = value.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     return indptr - indptr[0], indices, values
+
+
+def csr_rows(
+    index_column: pa.Array | pa.ChunkedArray, value_column: pa.Array | pa.ChunkedArray | None, width: int
+) -> sp.csr_matrix:
+    """Lists of positions, and of aligned values (None: all 1), as a sparse matrix [rows, width] of float32."""
+    indptr, indices, values = sparse_rows(index_column, index_column if value_column is None else value_column)
+    data = np.ones_like(values) if value_column is None else values
+    return sp.csr_matrix((data, indices, indptr), shape=(len(indptr) - 1, width))
 
 
 def padded(column: pa.Array | pa.ChunkedArray, width: int) -> tuple[np.ndarray, np.ndarray]:

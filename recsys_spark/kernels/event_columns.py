@@ -25,6 +25,11 @@ def decay(ts: str | Column, as_of: datetime, half_life_days: float) -> Column:
     return F.pow(F.lit(0.5), age_days(ts, as_of) / half_life_days)
 
 
+def item_group() -> Column:
+    """established: the item has events; new: it has none. From the column n_events."""
+    return F.when(F.col("n_events") > 0, "established").otherwise("new").alias("item_group")
+
+
 def session_key() -> Column:
     """What tells one user's sessions apart: the session's id, else the day (UTC)."""
     return F.coalesce(F.col("session_id"), F.to_date("ts").cast("string"))

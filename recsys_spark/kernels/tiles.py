@@ -117,14 +117,13 @@ class Shelf:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The chosen pairs, aligned, ordered by shelf, user and rank; ``contributions`` [n, scorers] add up to ``raw``."""
+    """The chosen pairs, aligned, by shelf, user and rank; ``contributions`` [n, scorers] add up to raw(u, i)."""
 
     shelf: np.ndarray
     user: np.ndarray
     item: np.ndarray
     rank: np.ndarray
     logit: np.ndarray
-    raw: np.ndarray
     contributions: np.ndarray
 
 
@@ -225,11 +224,10 @@ def _tile(
     rows, columns = np.divmod(unique, max(len(items.kinds), 1))
     kinds = users.kinds[rows], items.kinds[columns]
     contributions = scorers.scores(users, items, rows, columns) * mixture.coefficients[kinds]
-    raw = contributions.sum(axis=1)
-    logit = mixture.slope[kinds] * raw + mixture.intercept[kinds]
+    logit = mixture.slope[kinds] * contributions.sum(axis=1) + mixture.intercept[kinds]
     ends = np.cumsum([len(found) for found in keys])
     return [
-        _ordered(shelf, shelves[shelf].length, rows[at], columns[at], logit[at], raw[at], contributions[at])
+        _ordered(shelf, shelves[shelf].length, rows[at], columns[at], logit[at], contributions[at])
         for (shelf, _, _), at in zip(picked, np.split(place, ends[:-1]), strict=True)
     ]
 
@@ -249,29 +247,22 @@ def _picked(
 
 
 def _ordered(
-    shelf: int,
-    length: int,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    logit: np.ndarray,
-    raw: np.ndarray,
-    contributions: np.ndarray,
+    shelf: int, length: int, rows: np.ndarray, columns: np.ndarray, logit: np.ndarray, contributions: np.ndarray
 ) -> Chosen:
     order = np.lexsort((columns, -logit, rows))
     rank = np.arange(len(order)) - np.searchsorted(rows[order], rows[order]) + 1
     order, rank = order[rank <= length], rank[rank <= length]
-    return Chosen(
-        np.full(len(order), shelf), rows[order], columns[order], rank, logit[order], raw[order], contributions[order]
-    )
+    on_shelf = np.full(len(order), shelf)
+    return Chosen(on_shelf, rows[order], columns[order], rank, logit[order], contributions[order])
 
 
 def _empty(n_scorers: int) -> Chosen:
-    whole, real = np.empty(0, np.int64), np.empty(0)
-    return Chosen(whole, whole, whole, whole, real, real, np.empty((0, n_scorers)))
+    whole = np.empty(0, np.int64)
+    return Chosen(whole, whole, whole, whole, np.empty(0), np.empty((0, n_scorers)))
 
 
 def _shifted(part: Chosen, start: int) -> Chosen:
-    return Chosen(part.shelf, part.user + start, part.item, part.rank, part.logit, part.raw, part.contributions)
+    return Chosen(part.shelf, part.user + start, part.item, part.rank, part.logit, part.contributions)
 
 
 def _joined(parts: Sequence[Chosen]) -> Chosen:

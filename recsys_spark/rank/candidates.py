@@ -49,39 +49,26 @@ class Draw:
     seed: int = 0
 
 
-def candidates(
-    user_blocks: DataFrame,
-    item_blocks: DataFrame,
-    boosts: DataFrame,
-    names: ScorerNames,
-    truth: DataFrame,
-    excluded: DataFrame | None,
-    draw: Draw,
-    grid: Grid,
-) -> DataFrame:
+def candidates(asked: DataFrame, items: DataFrame, names: ScorerNames, draw: Draw, grid: Grid) -> DataFrame:
     """Users with their hidden items, each scorer's best items, and some items at random.
 
     An item that stands for others of its kind carries their number as its weight. With several shards each gives its
     part of the best, so the union may miss a few of the overall best of one scorer.
 
     Args:
-        user_blocks: the table of the backtest fold.
-        item_blocks: the items that may be recommended.
-        boosts: the table.
+        asked: what asked_users returned.
+        items: item_id, item_group and vector of the items that may be recommended.
         names: scorers, in the order of the result's scores.
-        truth: the table, or its half that may teach.
-        excluded: pairs (user_id, item_id) that are no candidates, or None.
-        draw: sizes and seed.
+        draw: sizes and seed, the ones of asked_users.
         grid: buckets and shards.
 
     Returns:
         route, item_group, user_id, item_id, label (hidden pair), in_window (of a hidden pair), scores (unscaled, in the
         order of names), sample_weight.
     """
-    left = asked_users(user_blocks, item_blocks, boosts, names, truth, excluded, draw)
-    items = item_blocks.select("item_id", "item_group", "vector", item_hash())
+    hashed = items.select("item_id", "item_group", "vector", item_hash())
     plan = _Plan(names.spans, len(names.sparse), -(-draw.top // grid.item_shards), -(-draw.others // grid.item_shards))
-    return lay_out(left, items, grid, partial(_candidates_of_cell, plan), FOUND)
+    return lay_out(asked, hashed, grid, partial(_candidates_of_cell, plan), FOUND)
 
 
 def asked_users(
@@ -93,7 +80,21 @@ def asked_users(
     excluded: DataFrame | None,
     draw: Draw,
 ) -> DataFrame:
-    """The drawn users with all that a search for their candidates needs; see :func:`candidates`."""
+    """The drawn users with all that a search for their candidates needs.
+
+    Args:
+        user_blocks: the table of the backtest fold.
+        item_blocks: item_id and item_group of the items that may be recommended.
+        boosts: the table.
+        names: scorers.
+        truth: the table, or its half that may teach.
+        excluded: pairs (user_id, item_id) that are no candidates, or None.
+        draw: sizes and seed.
+
+    Returns:
+        route, item_group, user_id, the hidden items as aligned arrays, vector, hash, and the sparse scorers' and
+        excluded items.
+    """
     users = _drawn(_positives(user_blocks, item_blocks, truth, excluded), draw)
     hashed = F.xxhash64("user_id", F.lit(draw.seed)).alias("hash")
     asked = users.join(user_blocks.select("user_id", "vector"), "user_id", "inner").select("*", hashed)

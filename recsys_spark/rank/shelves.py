@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from recsys_spark.config.settings import ShelfSettings
 from recsys_spark.errors import SettingsError
+from recsys_spark.kernels.event_columns import item_group
 
 
 def shelf_items(items: DataFrame, item_vectors: DataFrame, shelves: Sequence[ShelfSettings]) -> DataFrame:
@@ -44,8 +45,8 @@ def purchased(interactions: DataFrame) -> DataFrame:
 
 def _with_counts(items: DataFrame, item_vectors: DataFrame) -> DataFrame:
     counts = item_vectors.select("item_id", "n_events", "n_users", "popularity")
-    group = F.when(F.col("n_events") > 0, "established").otherwise("new").alias("item_group")
-    return items.join(counts, "item_id", "left").fillna(0, ["n_events", "n_users", "popularity"]).select("*", group)
+    with_zeros = items.join(counts, "item_id", "left").fillna(0, ["n_events", "n_users", "popularity"])
+    return with_zeros.select("*", item_group())
 
 
 def _condition(items: DataFrame, shelf: ShelfSettings) -> Column:

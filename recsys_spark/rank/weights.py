@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys_spark.kernels.arrow import matrix
-from recsys_spark.rank.fit import PARTS, Examples, calibrate, learn_weights
+from recsys_spark.kernels.draw import parts_of
+from recsys_spark.rank.calibration import calibrate
+from recsys_spark.rank.examples import PARTS, Examples
+from recsys_spark.rank.fit import learn_weights
 from recsys_spark.rank.variants import ITEM_GROUPS, ROUTES
 
 MIN_USERS = 30
@@ -107,8 +109,8 @@ def _examples(sample: pa.Table, n_scorers: int) -> Examples:
 def item_parts(item_ids: pa.ChunkedArray) -> np.ndarray:
     """The part of the items, below PARTS, that each id is hashed to; it hangs on the id alone: [n] int8."""
     encoded = item_ids.combine_chunks().dictionary_encode()
-    parts = [crc32(item.encode()) % PARTS for item in encoded.dictionary.to_pylist()]
-    return np.array(parts, np.int8)[encoded.indices.to_numpy()]
+    parts = parts_of(encoded.dictionary.to_pylist(), PARTS).astype(np.int8)
+    return parts[encoded.indices.to_numpy()]
 
 
 def _rows(route: str, group: str, scorers: Sequence[str], learned: Learned) -> list[dict[str, object]]:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from recsys_spark.blocks.maps import fit_map, item_penalty
 from recsys_spark.config.settings import BlockSettings
@@ -25,7 +26,7 @@ def test_the_map_is_learned_from_a_bounded_sample_that_hangs_on_ids_alone(spark)
     penalty = np.full((2, 2), 1e-6)
     whole = fit_map(frame, "item_id", 2, penalty, 1_000)
     half = [fit_map(f, "item_id", 2, penalty, 100) for f in (frame, frame.orderBy("target").repartition(3))]
-    predicted = whole.predict(np.array([0, 1, 2]), np.array([0, 1]))
+    predicted = whole.predict(sp.csr_matrix(np.eye(2)))
     np.testing.assert_allclose(predicted, [[0.0, 1.0], [1.0, 1.0]], atol=1e-4)
     np.testing.assert_allclose(half[0].weights, half[1].weights, atol=1e-6)
 
@@ -40,4 +41,4 @@ def test_an_id_without_attributes_gets_the_mean(spark, targets):
     rows = [(f"i{n}", [0], [1.0, 3.0][:targets]) for n in range(9)]
     frame = spark.createDataFrame(rows, "item_id string, feature_idx array<int>, target array<float>")
     found = fit_map(frame, "item_id", targets, np.ones((1, targets)), 100)
-    np.testing.assert_allclose(found.predict(np.array([0, 0]), np.empty(0, np.int64)), [[1.0, 3.0][:targets]])
+    np.testing.assert_allclose(found.predict(sp.csr_matrix((1, 1))), [[1.0, 3.0][:targets]])

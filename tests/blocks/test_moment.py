@@ -31,7 +31,7 @@ def test_an_item_scores_high_for_those_who_were_here_when_it_was_in_demand(met):
 def test_buckets_hold_equally_many_meetings(met):
     when = calendar(met, 4, 1e-3)
     assert when.edges == (19.75 + START.timestamp() / 86_400, *when.edges[1:])
-    np.testing.assert_allclose(when.total, [20, 20, 20, 20])
+    np.testing.assert_allclose(when.count, [20, 20, 20, 20])
 
 
 def test_a_shop_of_one_day_has_one_moment_that_tells_nothing(rows):

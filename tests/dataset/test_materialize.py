@@ -1,11 +1,12 @@
 import math
 
 import pytest
+from pyspark.sql import functions as F
 
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import conform
 from recsys_spark.dataset.materialize import TrainingTables, _held_out, training_tables
-from recsys_spark.evaluate.splits import _hash_share
+from recsys_spark.kernels.draw import hash_share
 from tests.conftest import at
 
 DAYS = [at(f"2024-01-0{day}T12:00:00") for day in range(1, 10)]
@@ -116,6 +117,6 @@ def test_no_interactions_give_users_and_items_without_examples(rows, shop):
 
 def test_held_out_ids_are_not_those_that_the_backtest_hides(spark):
     ids = spark.range(4000).selectExpr("concat('id-', id) AS item_id")
-    left = ids.where(_hash_share(0, "item", "item_id") >= 0.2)
+    left = ids.where(hash_share(F.lit(0), F.lit("item"), F.col("item_id")) >= 0.2)
     held_out = left.where(_held_out("item", "item_id", 0.05, seed=0)).count() / left.count()
     assert 0.03 < held_out < 0.07

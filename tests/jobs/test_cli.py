@@ -1,7 +1,9 @@
+import ast
 import subprocess
 import sys
 import time
 import types
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +74,15 @@ def test_every_command_has_a_job_with_a_main(name):
 def test_every_table_is_written_by_one_step_and_read_tables_exist():
     assert {name for step in STEPS.values() for name in step.writes} == set(ALL_TABLES)
     assert {name for step in STEPS.values() for name in step.reads} <= set(ALL_TABLES) | {"the source"}
+
+
+@pytest.mark.parametrize("name", [name for name in STEPS if name != "refresh"])  # refresh runs all the others
+def test_a_job_names_no_tables_but_those_that_its_step_reads_and_writes(name):
+    sources = Path(cli.__file__).parent.glob(f"{name}*.py")  # backtest's page is a module of its own
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))]
+    named = {node.value for node in nodes if isinstance(node, ast.Constant) and node.value in ALL_TABLES}
+    step = STEPS[name]
+    assert named - set(step.writes) == set(step.reads) - {"the source"}
 
 
 def test_help_imports_no_spark():

@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from recsys_spark.kernels.arrow import list_column, matrix, padded, sparse_rows
+from recsys_spark.kernels.arrow import csr_rows, list_column, matrix, padded, sparse_rows
 
 
 def test_matrix_and_list_column_are_inverse():
@@ -30,6 +30,14 @@ def test_sparse_rows_start_at_zero_also_in_a_slice():
     value = pa.array([[9.0], [0.5, 0.25], []], pa.list_(pa.float32())).slice(1)
     indptr, indices, values = sparse_rows(index, value)
     assert (indptr.tolist(), indices.tolist(), values.tolist()) == ([0, 2, 2], [1, 2], [0.5, 0.25])
+
+
+def test_lists_become_a_sparse_matrix_with_or_without_values():
+    index = pa.array([[2], [0, 1], []], pa.list_(pa.int32()))
+    value = pa.array([[9.0], [0.5, 0.25], []], pa.list_(pa.float32()))
+    np.testing.assert_array_equal(csr_rows(index, value, 3).toarray(), [[0, 0, 9], [0.5, 0.25, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(csr_rows(index, None, 3).toarray(), [[0, 0, 1], [1, 1, 0], [0, 0, 0]])
+    assert csr_rows(pa.chunked_array([], pa.list_(pa.int32())), None, 3).shape == (0, 3)
 
 
 def test_no_rows():

@@ -81,7 +81,7 @@ def test_contributions_add_up_to_the_raw_score_and_the_logit_follows_the_calibra
     chosen = top_n(users, items, Scorers(((0, 1), (1, 1)), (boost,)), mixture, [Shelf(np.arange(2), 2)], NONE)
     assert chosen.item.tolist() == [1, 0]
     np.testing.assert_allclose(chosen.contributions, [[0, 10, 2], [6, 2, 0]])
-    np.testing.assert_allclose(chosen.raw, [12, 8])
+    np.testing.assert_allclose(chosen.contributions.sum(axis=1), [12, 8])
     np.testing.assert_allclose(chosen.logit, [35, 23])
 
 

@@ -11,7 +11,7 @@ from recsys_spark.contracts import table
 from recsys_spark.kernels.grid import arrow_schema
 from recsys_spark.rank.candidates import FOUND
 from recsys_spark.rank.cells import lists
-from recsys_spark.rank.fit import PARTS
+from recsys_spark.rank.examples import PARTS
 from recsys_spark.rank.variants import PAIRS, Variant
 from recsys_spark.rank.weights import MIN_USERS, item_parts, learn
 
