@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from recsys_spark.blocks.layout import PREDICTED
-from recsys_spark.blocks.maps import item_penalty, saturated
+from recsys_spark.blocks.maps import CAPPED_AT, item_penalty, saturated
 from recsys_spark.config.settings import BlockSettings
 from recsys_spark.kernels.arrow import csr_rows, matrix
 from recsys_spark.kernels.draw import parts_of
@@ -62,8 +62,10 @@ def _targets(
     spans = [range(layout[name][0], sum(layout[name])) for name in PREDICTED if name in layout]
     places = np.array([place for span in spans for place in span], np.int64)
     target = vectors.astype(np.float64)
-    for name, column in (("popularity", "n_users"), ("trend", "popularity")):
-        if name in layout:
-            count = items[column].to_numpy().astype(float)
-            target[:, layout[name][0]] = saturated(count, max(count.mean(), 1e-9))
+    n_users, recent = (items[name].to_numpy().astype(float) for name in ("n_users", "popularity"))
+    if "popularity" in layout and len(items):
+        cap = float(np.quantile(n_users, CAPPED_AT))
+        target[:, layout["popularity"][0]] = np.minimum(n_users, cap) / cap
+    if "trend" in layout and len(items):
+        target[:, layout["trend"][0]] = saturated(recent, max(float(recent.mean()), 1e-9))
     return target[:, places], places

@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.blocks.layout import Layout
-from recsys_spark.blocks.maps import AttributeMap, saturated
+from recsys_spark.blocks.maps import CAPPED_AT, AttributeMap, saturated
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.arrow import csr_rows, list_column, padded
@@ -43,14 +43,15 @@ def item_targets(item_vectors: DataFrame, item_factors: DataFrame, log_odds: Dat
     The target holds the blocks of ``layout.predicted`` side by side. Runs a small Spark job.
     """
     taken = item_vectors.where("n_users > 0")
-    mean = taken.agg(F.avg("n_users").alias("n_users"), F.avg("popularity").alias("popularity")).collect()[0]
+    cap, mean = taken.agg(F.percentile("n_users", CAPPED_AT), F.avg("popularity")).collect()[0]
     known = taken.join(item_factors, on="item_id", how="left").join(log_odds, on="item_id", how="left")
     complete = known.where(_whole("factors", layout.factors) & _whole("log_odds", layout.demographic))
     parts = {
         "factors": F.col("factors"),
         "demographic": F.col("log_odds"),
-        "popularity": F.array(_saturated("n_users", mean["n_users"])),
-        "trend": F.array(_saturated("popularity", mean["popularity"])),
+        # Two views of demand: one tells bestsellers apart, the other says who is wanted by more than a few.
+        "popularity": F.array((F.least("n_users", F.lit(cap or 1.0)) / F.lit(cap or 1.0)).cast("float")),
+        "trend": F.array(saturated(F.col("popularity"), mean or 1.0).cast("float")),
     }
     target = F.concat(*[parts[name] for name, width in layout.predicted.items() if width])
     return complete.select("item_id", "feature_idx", target.alias("target"))
@@ -107,10 +108,6 @@ def item_blocks(rows: DataFrame, model: ItemModel) -> DataFrame:
     """ITEM_BLOCKS from :func:`item_rows`."""
     schema = spark_schema(table("item_blocks"))
     return rows.mapInArrow(partial(_item_vectors, model=model), schema)
-
-
-def _saturated(name: str, mean: float | None) -> Column:
-    return saturated(F.col(name), mean or 1.0).cast("float")
 
 
 def _whole(name: str, width: int) -> Column:

@@ -24,6 +24,8 @@ RIDGE_GROWTH = 0.4
 """Penalty of plain features for each square root of an item."""
 RELIEF = {"demographic": 0.25}
 """Blocks whose targets are held back less."""
+CAPPED_AT = 0.97
+"""The target for popularity is n / cap, at most 1; the cap is this quantile of n."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def item_penalty(paired: np.ndarray, widths: Mapping[str, int], n_items: int, se
 
 
 def saturated(count: Count, mean: float) -> Count:
-    """The target for counts: n / (n + mean n).
+    """The target for trend: n / (n + mean n).
 
     A map learned on it looks for items that many want; neither the few bestsellers nor the many that hardly anyone
     wants decide it.

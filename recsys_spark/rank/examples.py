@@ -80,10 +80,14 @@ class Examples:
 
     @cached_property
     def _spread(self) -> np.ndarray:
-        return np.array([layer[self.real].astype(np.float64).std() if len(self) else 0.0 for layer in self.scores])
+        return np.array([_within(layer, self.real) for layer in self.scores])
 
     def scale(self) -> np.ndarray:
-        """Standard deviation of each scorer over the candidates; 1 for a scorer that says nothing: [scorers]."""
+        """Standard deviation of each scorer over a user's candidates; 1 for a scorer that says nothing: [scorers].
+
+        Users to whom the scorer says nothing do not count: known items that stand in for new ones have no vector of
+        the deep model.
+        """
         return np.where(self._spread > TINY, self._spread, 1.0)
 
     def speaking(self) -> np.ndarray:
@@ -137,3 +141,13 @@ class Examples:
     def length(self) -> np.ndarray:
         """Candidates of each user: [users]."""
         return self.real.sum(axis=1)
+
+
+def _within(layer: np.ndarray, real: np.ndarray) -> float:
+    """Root mean variance within those rows that hold different values; 0 where none does."""
+    count = np.maximum(real.sum(axis=1), 1)
+    mean = np.where(real, layer, 0.0).sum(axis=1, dtype=np.float64) / count
+    away = np.where(real, layer - mean[:, None], 0.0)
+    variance = np.einsum("uc,uc->u", away, away) / count
+    told = variance > TINY
+    return float(np.sqrt(variance[told].mean())) if told.any() else 0.0

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from recsys_spark.blocks.repeat import _baskets, _described, repeat_boosts
+from recsys_spark.blocks.repeat import repeat_boosts
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SETTINGS = dict(horizon_days=14.0, sample_pairs=100_000, per_user=5, seed=0)
@@ -56,18 +56,3 @@ def test_a_shop_without_repeats_has_no_boosts(rows):
 
 def test_a_shop_without_purchases_has_no_boosts(rows):
     assert repeat_boosts(rows("events"), **SETTINGS).collect() == []
-
-
-def test_features_of_a_pair_by_hand(rows):
-    events = purchases(
-        rows, [("u", "milk", 0), ("u", "milk", 10), ("u", "bread", 10), ("v", "milk", 20), ("u", "milk", 40)]
-    )
-    cut = START.timestamp() + 30 * 86_400
-    found = {(r.user_id, r.item_id): r for r in _described(_baskets(events), [cut]).collect()}
-    assert set(found) == {("u", "milk"), ("u", "bread"), ("v", "milk")}
-    milk = found["u", "milk"]
-    assert (milk.n, milk.last, milk.first, milk.gap, milk.overdue, milk.rate) == (2, 20, 30, 10, 2, 1)
-    assert (milk.baskets, milk.user_last, milk.user_gap, milk.user_recent) == (2, 20, 10, 1)
-    assert (milk.item_users, milk.item_repeat) == (2, 1.5)
-    assert milk.item_recent == pytest.approx(2 / 3)
-    assert found["v", "milk"].overdue == -1
