@@ -18,7 +18,6 @@ from recsys_spark.blocks.as_new import PARTS, as_new, part_of
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.arrow import list_column
-from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank.candidates import Draw, asked_users, candidates, candidates_here, item_hash
 from recsys_spark.rank.cells import ScorerNames, layout_of
 from recsys_spark.rank.shelves import available, purchased
@@ -34,12 +33,10 @@ def run(job: Job) -> None:
     layout = layout_of(fold.read("blocks").collect())
     sparse = {row["scorer"] for row in fold.read("boosts").select("scorer").distinct().collect()}
     names = ScorerNames.of(layout, set(layout) | sparse)
-    items, stand_ins = _met_items(fold), _parts(_stand_ins(fold, layout))
-    grid = fold.grid(fold.read("user_blocks").count(), items.count())
-    halves = {half: _sample(fold, items, names, half, stand_ins, grid) for half in ("learn", "report")}
-    _write(job.with_fold("full"), learn(pa.concat_tables(halves.values()), names.all))
-    _write(fold, learn(halves["learn"], names.all))
-    log.info("  weights of %d scorers from %d candidates", len(names.all), sum(len(s) for s in halves.values()))
+    sample = _sample(fold, names, _stand_ins(fold, layout))
+    _write(job.with_fold("full"), learn(sample, names.all))
+    _write(fold, learn(sample.filter(pc.equal(sample["half"], "learn")), names.all))
+    log.info("  weights of %d scorers from %d candidates", len(names.all), len(sample))
 
 
 def _met_items(fold: Job) -> DataFrame:
@@ -49,20 +46,20 @@ def _met_items(fold: Job) -> DataFrame:
     return items.join(met, on="item_id", how="left_semi")
 
 
-def _sample(
-    fold: Job, items: DataFrame, names: ScorerNames, half: str, stand_ins: Sequence[pa.Table], grid: Grid
-) -> pa.Table:
-    """Candidates of a bounded number of the half's users, among hidden and held-out items and among stand-ins."""
+def _sample(fold: Job, names: ScorerNames, stand_ins: pa.Table) -> pa.Table:
+    """Candidates of a bounded number of users, among hidden and held-out items and among stand-ins for new ones."""
     backtest, users, boosts = fold.settings.backtest, fold.read("user_blocks"), fold.read("boosts")
     excluded = purchased(fold.read("interactions")) if fold.settings.rank.discovery_only else None
-    truth, draw = fold.read("truth").where(f"half = '{half}'"), Draw(users=backtest.learn_users, seed=backtest.seed)
-    fold.describe(f"learn_weights: candidates of the {half} half")
+    truth, items = fold.read("truth"), _met_items(fold)
+    draw = Draw(users=backtest.learn_users, seed=backtest.seed)
+    fold.describe("learn_weights: candidates")
     asked = asked_users(users, items, boosts, names, truth, excluded, draw)
-    hidden = candidates(asked, items, names, draw, grid).toArrow()
+    hidden = candidates(asked, items, names, draw, fold.grid(users.count(), items.count())).toArrow()
     as_if_new = items.select("item_id", lit("new").alias("item_group"))
     cold = truth.where("slice = 'cold_user'")
     strangers = asked_users(users, as_if_new, boosts, names, cold, None, draw).toArrow()
-    among = [_among_part(strangers, theirs, names, draw, part) for part, theirs in enumerate(stand_ins)]
+    part = part_of(stand_ins["item_id"])
+    among = [_among_part(strangers, stand_ins.filter(pa.array(part == n)), names, draw, n) for n in range(PARTS)]
     return pa.concat_tables([hidden, *among])
 
 
@@ -76,11 +73,6 @@ def _stand_ins(fold: Job, layout: dict[str, tuple[int, int]]) -> pa.Table:
     vectors_as_new = list_column(as_new(items, layout, pair_mask(fold.read("item_features")), blocks))
     group = pa.array(["new"] * items.num_rows, pa.string())
     return items.select(["item_id", "hash"]).append_column("vector", vectors_as_new).append_column("item_group", group)
-
-
-def _parts(stand_ins: pa.Table) -> list[pa.Table]:
-    parts = part_of(stand_ins["item_id"])
-    return [stand_ins.filter(pa.array(parts == part)) for part in range(PARTS)]
 
 
 def _among_part(asked: pa.Table, items: pa.Table, names: ScorerNames, draw: Draw, part: int) -> pa.Table:

@@ -24,7 +24,10 @@ from recsys_spark.rank.cells import (
     with_sparse,
 )
 
+KINDS = ("half", "route", "item_group")
+"""Of each kind so many users are drawn."""
 FOUND = {
+    "half": "string",
     "route": "string",
     "item_group": "string",
     "user_id": "string",
@@ -41,7 +44,7 @@ class Draw:
     """How many users and items are drawn, and the seed of the draw."""
 
     users: int
-    """Users for each route and item group."""
+    """Users for each half of the truth, route and item group."""
     top: int = 50
     """Best items by each scorer alone."""
     others: int = 100
@@ -63,8 +66,8 @@ def candidates(asked: DataFrame, items: DataFrame, names: ScorerNames, draw: Dra
         grid: buckets and shards.
 
     Returns:
-        route, item_group, user_id, item_id, label (hidden pair), in_window (of a hidden pair), scores (unscaled, in the
-        order of names), sample_weight.
+        half, route, item_group, user_id, item_id, label (hidden pair), in_window (of a hidden pair), scores (unscaled,
+        in the order of names), sample_weight.
     """
     hashed = items.select("item_id", "item_group", "vector", item_hash())
     plan = _Plan(names.spans, len(names.sparse), -(-draw.top // grid.item_shards), -(-draw.others // grid.item_shards))
@@ -87,12 +90,12 @@ def asked_users(
         item_blocks: item_id and item_group of the items that may be recommended.
         boosts: the table.
         names: scorers.
-        truth: the table, or its half that may teach.
+        truth: the table.
         excluded: pairs (user_id, item_id) that are no candidates, or None.
         draw: sizes and seed.
 
     Returns:
-        route, item_group, user_id, the hidden items as aligned arrays, vector, hash, and the sparse scorers' and
+        half, route, item_group, user_id, the hidden items as aligned arrays, vector, hash, and the sparse scorers' and
         excluded items.
     """
     users = _drawn(_positives(user_blocks, item_blocks, truth, excluded), draw)
@@ -115,23 +118,23 @@ def candidates_here(users: pa.Table, items: pa.Table, names: ScorerNames, draw: 
 def _positives(
     user_blocks: DataFrame, item_blocks: DataFrame, truth: DataFrame, excluded: DataFrame | None
 ) -> DataFrame:
-    """route, item_group, user_id with the hidden items of that group as aligned arrays."""
-    learn = truth.groupBy("user_id", "item_id").agg(F.max("in_window").alias("in_window"))
+    """KINDS, user_id with the hidden items of that group as aligned arrays."""
+    learn = truth.groupBy("half", "user_id", "item_id").agg(F.max("in_window").alias("in_window"))
     if excluded is not None:
         learn = learn.join(excluded, ["user_id", "item_id"], "left_anti")
     grouped = (
         learn.join(item_blocks.select("item_id", "item_group"), "item_id", "inner")
         .join(user_blocks.select("user_id", "route"), "user_id", "inner")
-        .groupBy("route", "item_group", "user_id")
+        .groupBy(*KINDS, "user_id")
         .agg(F.collect_list(F.struct("item_id", "in_window")).alias("hidden"))
     )
     arrays = [F.col("hidden.item_id").alias("hidden_items"), F.col("hidden.in_window").alias("hidden_in_window")]
-    return grouped.select("route", "item_group", "user_id", *arrays)
+    return grouped.select(*KINDS, "user_id", *arrays)
 
 
 def _drawn(users: DataFrame, draw: Draw) -> DataFrame:
     """A seeded draw of users of each kind; Spark keeps only that many of each partition before it shuffles."""
-    order = Window.partitionBy("route", "item_group").orderBy(F.xxhash64("user_id", F.lit(draw.seed)), "user_id")
+    order = Window.partitionBy(*KINDS).orderBy(F.xxhash64("user_id", F.lit(draw.seed)), "user_id")
     return users.withColumn("place", F.row_number().over(order)).where(F.col("place") <= draw.users).drop("place")
 
 
@@ -224,7 +227,7 @@ def _random_keys(users: np.ndarray, items: np.ndarray) -> np.ndarray:
 
 
 def _as_table(drawn: _Drawn, users: pa.Table, item_ids: pa.Array) -> pa.Table:
-    who = [taken(users[name].combine_chunks(), drawn.users) for name in ("route", "item_group", "user_id")]
+    who = [taken(users[name].combine_chunks(), drawn.users) for name in (*KINDS, "user_id")]
     columns = [
         *who,
         taken(item_ids, drawn.items),
