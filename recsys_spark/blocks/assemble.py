@@ -25,43 +25,59 @@ class UserModel:
 
     layout: Layout
     factors: AttributeMap
+    svd: AttributeMap
     n_features: int
 
 
 @dataclass(frozen=True)
 class ItemModel:
-    """What turns an item's row into its vector; ``predicted`` maps to factors, log-odds, popularity and trend."""
+    """What turns an item's row into its vector; ``predicted`` maps to the blocks of ``layout.predicted``."""
 
     layout: Layout
     predicted: AttributeMap
     n_features: int
 
 
-def item_targets(item_vectors: DataFrame, item_factors: DataFrame, log_odds: DataFrame, layout: Layout) -> DataFrame:
+def item_targets(
+    item_vectors: DataFrame, item_factors: DataFrame, item_svd: DataFrame, log_odds: DataFrame, layout: Layout
+) -> DataFrame:
     """item_id, feature_idx, target: what events taught about each item that has them.
 
     The target holds the blocks of ``layout.predicted`` side by side. Runs a small Spark job.
     """
     taken = item_vectors.where("n_users > 0")
     cap, mean = taken.agg(F.percentile("n_users", CAPPED_AT), F.avg("popularity")).collect()[0]
-    known = taken.join(item_factors, on="item_id", how="left").join(log_odds, on="item_id", how="left")
-    complete = known.where(_whole("factors", layout.factors) & _whole("log_odds", layout.demographic))
+    known = taken
+    for learned in (item_factors, item_svd, log_odds):
+        known = known.join(learned, on="item_id", how="left")
+    whole = _whole("factors", layout.factors) & _whole("svd", layout.svd) & _whole("log_odds", layout.demographic)
     parts = {
         "factors": F.col("factors"),
+        "svd": F.col("svd"),
         "demographic": F.col("log_odds"),
         # Two views of demand: one tells bestsellers apart, the other says who is wanted by more than a few.
         "popularity": F.array((F.least("n_users", F.lit(cap or 1.0)) / F.lit(cap or 1.0)).cast("float")),
         "trend": F.array(saturated(F.col("popularity"), mean or 1.0).cast("float")),
     }
     target = F.concat(*[parts[name] for name, width in layout.predicted.items() if width])
-    return complete.select("item_id", "feature_idx", target.alias("target"))
+    return known.where(whole).select("item_id", "feature_idx", target.alias("target"))
 
 
-def user_rows(user_profiles: DataFrame, user_factors: DataFrame, moments: DataFrame, towers: DataFrame) -> DataFrame:
+def part_of_target(name: str, layout: Layout) -> Column:
+    """One block of the target."""
+    names = list(layout.predicted)
+    before = sum(layout.predicted[other] for other in names[: names.index(name)])
+    return F.slice("target", before + 1, layout.predicted[name])
+
+
+def user_rows(
+    user_profiles: DataFrame, user_factors: DataFrame, user_svd: DataFrame, moments: DataFrame, towers: DataFrame
+) -> DataFrame:
     """Each user with all that its vector is made of; empty arrays where there is nothing."""
     deep = towers.where("side = 'user'").select(F.col("idx").alias("user_idx"), F.col("vector").alias("deep"))
     joined = (
         user_profiles.join(user_factors, on="user_id", how="left")
+        .join(user_svd, on="user_id", how="left")
         .join(moments, on="user_id", how="left")
         .join(deep, on="user_idx", how="left")
     )
@@ -72,6 +88,7 @@ def user_rows(user_profiles: DataFrame, user_factors: DataFrame, moments: DataFr
         "feature_idx",
         "feature_value",
         _or_empty("factors"),
+        _or_empty("svd"),
         F.coalesce("moment_idx", F.lit(-1)).alias("moment_idx"),
         _or_empty("deep"),
     )
@@ -122,9 +139,10 @@ def _user_vectors(batches: Iterator[pa.RecordBatch], model: UserModel) -> Iterat
     layout = model.layout
     for batch in batches:
         attributes = csr_rows(batch["feature_idx"], batch["feature_value"], model.n_features).toarray()
-        predicted = model.factors.predict(csr_rows(batch["feature_idx"], None, model.n_features))
+        held = csr_rows(batch["feature_idx"], None, model.n_features)
         parts = {
-            "factors": _own_or_predicted(batch, "factors", predicted),
+            "factors": _own_or_predicted(batch, "factors", model.factors.predict(held)),
+            "svd": _own_or_predicted(batch, "svd", model.svd.predict(held)),
             # The last place meets the constant of an item's log-odds.
             "demographic": np.hstack([attributes, np.ones((batch.num_rows, 1), np.float32)]),
             "popularity": np.ones((batch.num_rows, 1), np.float32),
@@ -139,15 +157,14 @@ def _user_vectors(batches: Iterator[pa.RecordBatch], model: UserModel) -> Iterat
 def _item_vectors(batches: Iterator[pa.RecordBatch], model: ItemModel) -> Iterator[pa.RecordBatch]:
     layout = model.layout
     for batch in batches:
-        predicted = model.predicted.predict(csr_rows(batch["feature_idx"], None, model.n_features))
-        learned = _own_or_predicted(batch, "target", predicted)
+        held = csr_rows(batch["feature_idx"], None, model.n_features)
+        learned = _own_or_predicted(batch, "target", model.predicted.predict(held))
         ends = np.cumsum(list(layout.predicted.values()))[:-1]
-        factors, odds, popularity, trend = np.split(learned, ends, axis=1)
+        by_block = dict(zip(layout.predicted, np.split(learned, ends, axis=1), strict=True))
         parts = {
-            "factors": factors,
-            "demographic": odds,
-            "popularity": _counted(batch, "log_users", popularity),
-            "trend": _counted(batch, "log_trend", trend),
+            **by_block,
+            "popularity": _counted(batch, "log_users", by_block["popularity"]),
+            "trend": _counted(batch, "log_trend", by_block["trend"]),
             "moment": padded(batch["moment"], layout.moment)[0],
             "deep": padded(batch["deep"], layout.deep)[0],
         }

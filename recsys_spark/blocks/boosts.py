@@ -1,4 +1,4 @@
-"""Sparse scores from behaviour: a user's own purchases, and items that go with what the user met."""
+"""Sparse scores from behaviour: a user's own purchases, what goes with them, and what similar users met."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from recsys_spark.blocks.sparse import as_boosts, best
 
 TYPICAL = 0.02
 """A sum of similarities that is neither little nor much."""
+TYPICAL_COMPANY = 0.2
+"""The same for similarities of users."""
 TINY = 1e-12
 
 
@@ -20,8 +22,12 @@ def behaviour_boosts(
     neighbours: int,
     history: int,
     shrinkage: float,
+    item_users: int,
 ) -> DataFrame:
-    """BOOSTS of the enabled scorers among habit, recent and neighbours; at most ``per_user`` rows a user and scorer."""
+    """BOOSTS of the enabled scorers that need nothing but interactions; at most ``per_user`` rows a user and scorer.
+
+    These are habit, recent, neighbours and similar_users; the arguments are those of the functions below.
+    """
     parts = []
     if "habit" in enabled:
         parts.append(habit(interactions, "habit", F.log1p("n_sessions"), per_user))
@@ -30,6 +36,9 @@ def behaviour_boosts(
     if "neighbours" in enabled:
         similar = similarities(interactions, neighbours=neighbours, history=history, shrinkage=shrinkage)
         parts.append(neighbour_boosts(interactions, similar, per_user=per_user, history=history))
+    if "similar_users" in enabled:
+        near = similar_users(interactions, neighbours=neighbours, history=history, item_users=item_users)
+        parts.append(similar_user_boosts(interactions, near, per_user=per_user, history=history))
     if not parts:
         parts.append(habit(interactions.limit(0), "habit", F.lit(0.0), per_user))
     united = parts[0]
@@ -85,6 +94,51 @@ def neighbour_boosts(interactions: DataFrame, similar: DataFrame, *, per_user: i
         F.max_by("met_id", F.struct("term", "met_id")).alias("because_item_id"),
     )
     return as_boosts(best(summed, ("user_id",), per_user), "neighbours")
+
+
+def similar_users(interactions: DataFrame, *, neighbours: int, history: int, item_users: int) -> DataFrame:
+    """user_id, other_id, similarity: the ``neighbours`` users whose strongest items are most alike.
+
+    Similarity is the cosine of the sets of their ``history`` strongest items, c / sqrt(n m) where c of n and m items
+    are common (user-based collaborative filtering: Herlocker, Konstan, Borchers and Riedl 1999).
+
+    Users meet through an item only those ``item_users`` of its users whose hashes come first, so the work grows with
+    users and not with the square of a bestseller's. The same users come first for every item: two users are compared
+    by all that they have in common, or through rarer items alone.
+    """
+    size = F.count("*").over(Window.partitionBy("user_id")).alias("n")
+    kept = _strongest(interactions, history).select("user_id", "item_id", size)
+    order = Window.partitionBy("item_id").orderBy(F.xxhash64("user_id"), F.asc("user_id"))
+    drawn = kept.withColumn("place", F.row_number().over(order)).where(F.col("place") <= item_users)
+    others = drawn.select("item_id", F.col("user_id").alias("other_id"), F.col("n").alias("m"))
+    common = (
+        kept.join(others, on="item_id", how="inner")
+        .where("user_id != other_id")
+        .groupBy("user_id", "other_id", "n", "m")
+        .agg(F.count("*").alias("c"))
+    )
+    valued = common.select("user_id", "other_id", (F.col("c") / F.sqrt(F.col("n") * F.col("m"))).alias("value"))
+    return best(valued, ("user_id",), neighbours, tie="other_id").withColumnRenamed("value", "similarity")
+
+
+def similar_user_boosts(interactions: DataFrame, near: DataFrame, *, per_user: int, history: int) -> DataFrame:
+    """log(1 + sum / TYPICAL_COMPANY) of the similarities of the near users who have an item among their strongest.
+
+    The user's own items are scored like all others.
+
+    Args:
+        interactions: the table.
+        near: from :func:`similar_users`.
+        per_user: rows a user at most.
+        history: strongest items of a near user that are looked at.
+    """
+    met = _strongest(interactions, history).select(F.col("user_id").alias("other_id"), "item_id")
+    summed = (
+        near.join(met, on="other_id", how="inner")
+        .groupBy("user_id", "item_id")
+        .agg(F.round(F.log1p(F.sum("similarity") / TYPICAL_COMPANY), 6).alias("value"))
+    )
+    return as_boosts(best(summed, ("user_id",), per_user), "similar_users")
 
 
 def _strongest(interactions: DataFrame, history: int) -> DataFrame:

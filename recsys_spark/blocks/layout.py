@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-PREDICTED = ("factors", "demographic", "popularity", "trend")
+PREDICTED = ("factors", "svd", "demographic", "popularity", "trend")
 """Blocks that an item without events gets from its attributes, in the order of the map's targets."""
 
 
@@ -14,6 +14,7 @@ class Layout:
     """Widths of the dense blocks, in their order; blocks that are switched off have width 0 and no place."""
 
     factors: int
+    svd: int
     demographic: int
     popularity: int
     trend: int
@@ -21,10 +22,13 @@ class Layout:
     deep: int
 
     @classmethod
-    def of(cls, enabled: Collection[str], *, factors: int, demographic: int, moment: int, deep: int) -> Layout:
+    def of(
+        cls, enabled: Collection[str], *, factors: int, svd: int, demographic: int, moment: int, deep: int
+    ) -> Layout:
         """The layout of the enabled blocks."""
         widths = {
             "factors": factors,
+            "svd": svd,
             "demographic": demographic,
             "popularity": 1,
             "trend": 1,

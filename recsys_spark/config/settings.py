@@ -194,6 +194,7 @@ class ColdStartSettings(Group):
 
 Scorer = Literal[
     "factors",
+    "svd",
     "demographic",
     "popularity",
     "trend",
@@ -203,16 +204,19 @@ Scorer = Literal[
     "recent",
     "repeat",
     "neighbours",
+    "similar_users",
     "content",
     "pairs",
 ]
 """The scorers there are: dense blocks of the scoring vectors first, then sparse boosts."""
+FOR_COMPARISON: tuple[Scorer, ...] = ("svd", "similar_users")
+"""Scorers as textbooks have them, to compare the others with; off unless they are asked for."""
 
 
 class BlockSettings(Group):
     """Which scorers there are, and their sizes."""
 
-    enabled: tuple[Scorer, ...] = get_args(Scorer)
+    enabled: tuple[Scorer, ...] = tuple(scorer for scorer in get_args(Scorer) if scorer not in FOR_COMPARISON)
     content_prior: Positive = 10.0
     """Pseudo-interactions behind a lift: the larger, the less a few purchases say about taste."""
     content_per_user: Count = 100
@@ -228,11 +232,15 @@ class BlockSettings(Group):
     demographic_prior: Positive | None = None
     """Strength of the penalty on an item's log-odds; unset, the strength that explains users left out best."""
     neighbours: Count = 50
-    """Neighbours kept per item."""
+    """Neighbours kept per item, and similar users per user."""
     neighbour_history: Count = 30
-    """Strongest items of a user that neighbours are counted and looked up from."""
+    """Strongest items of a user that neighbours and similar users are counted and looked up from."""
     neighbour_shrinkage: Annotated[float, Field(ge=0)] = 5.0
     """Users without the other item that each item is taken to have more."""
+    neighbour_item_users: Count = 100
+    """Users of an item that others are compared with; they bound the search for similar users."""
+    svd_rank: Annotated[int, Field(ge=1, le=512)] = 32
+    """Singular vectors kept by svd."""
     moment_buckets: Annotated[int, Field(ge=2, le=256)] = 64
     """Parts of time, equally filled."""
     moment_days: Positive = 30.0

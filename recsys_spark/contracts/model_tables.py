@@ -164,7 +164,7 @@ BLOCKS = Contract(
     made_by="build_blocks",
     key=("block",),
     fields=(
-        F("block", "string", "factors, demographic, popularity, trend, moment or deep"),
+        F("block", "string", "a scorer whose score is a product of vectors, such as factors or popularity"),
         F("start", "int", "first position in the vector"),
         F("width", "int", "number of positions"),
     ),
@@ -205,7 +205,7 @@ BOOSTS = Contract(
     fields=(
         USER_ID,
         ITEM_ID,
-        F("scorer", "string", "habit, recent, repeat, neighbours, content or pairs"),
+        F("scorer", "string", "habit, recent, repeat, neighbours, similar_users, content or pairs"),
         F("value", "double", "score, at least 0"),
         F("because_item_id", "string", "the item of the user's history that speaks most for it", nullable=True),
     ),

@@ -6,6 +6,7 @@ ndcg = sum over hits of 1 / log2(rank + 1), divided by that sum for a perfect li
 hit_rate = whether there is a hit, served = whether there is a list. A user without a list scores 0 in all of these.
 novelty = mean over the list of -log2(share of users who met the item) (Zhou et al. 2010), over users with a list.
 coverage = distinct items listed / candidates.
+item_recall = relevant pairs that are in the lists / relevant pairs, by how many users had met the item.
 """
 
 from __future__ import annotations
@@ -56,19 +57,26 @@ def measure(
     wanted = truth.select("slice", "user_id", "item_id").distinct()
     scores = user_scores(judged, wanted, popularity, k, n_users).join(buckets, "user_id", how="inner")
     measured = with_intervals(scores, USER_METRICS, bootstrap, seed)
-    both = measured.unionByName(_coverage(judged, wanted, n_candidates))
-    return both.select("model", "slice", "bucket", "metric", F.lit(k).alias("k"), "value", "low", "high", "n_users")
+    others = _coverage(judged, wanted, n_candidates).unionByName(_item_recall(judged, wanted, popularity))
+    return measured.unionByName(others).select(
+        "model", "slice", "bucket", "metric", F.lit(k).alias("k"), "value", "low", "high", "n_users"
+    )
 
 
 def interaction_buckets(truth: DataFrame, interactions: DataFrame) -> DataFrame:
     """user_id and bucket (how many items the user had met before) for every user of the truth."""
     met = interactions.groupBy("user_id").agg(F.count("*").alias("n"))
     users = truth.select("user_id").distinct().join(met, "user_id", how="left")
-    n = F.coalesce("n", F.lit(0))
+    return users.select("user_id", _bucket_of("n"))
+
+
+def _bucket_of(count: str) -> Column:
+    """The bucket of a number of interactions; none is 0."""
+    n = F.coalesce(count, F.lit(0))
     bucket = F.lit(MANY)
     for largest, name in reversed(BUCKETS):
         bucket = F.when(n <= largest, name).otherwise(bucket)
-    return users.select("user_id", bucket.alias("bucket"))
+    return bucket.alias("bucket")
 
 
 def user_scores(lists: DataFrame, truth: DataFrame, popularity: DataFrame, k: int, n_users: int) -> DataFrame:
@@ -133,6 +141,28 @@ def _coverage(lists: DataFrame, truth: DataFrame, n_candidates: Mapping[str, int
         "slice",
         F.lit("all").alias("bucket"),
         F.lit("coverage").alias("metric"),
+        value.alias("value"),
+        value.alias("low"),
+        value.alias("high"),
+        "n_users",
+    )
+
+
+def _item_recall(lists: DataFrame, truth: DataFrame, popularity: DataFrame) -> DataFrame:
+    """The share of the relevant pairs that the lists hold, by how many users had met the item."""
+    met = popularity.select("item_id", "n_users")
+    wanted = truth.join(met, "item_id", how="left").select("slice", "user_id", "item_id", _bucket_of("n_users"))
+    sizes = wanted.groupBy("slice", "bucket").agg(
+        F.count("*").alias("pairs"), F.count_distinct("user_id").alias("n_users")
+    )
+    hits = lists.join(wanted, ["slice", "user_id", "item_id"], how="inner").groupBy("model", "slice", "bucket").count()
+    everything = lists.select("model").distinct().crossJoin(F.broadcast(sizes))
+    value = F.round(F.coalesce("count", F.lit(0)) / F.col("pairs"), 10)
+    return everything.join(hits, ["model", "slice", "bucket"], how="left").select(
+        "model",
+        "slice",
+        "bucket",
+        F.lit("item_recall").alias("metric"),
         value.alias("value"),
         value.alias("low"),
         value.alias("high"),

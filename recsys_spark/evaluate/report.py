@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,6 +20,10 @@ SLICES = {
 BUCKETS = ("0", "1", "2", "3-5", "6-10", ">10")
 TABLE_METRICS = ("recall", "precision", "f1", "ndcg", "hit_rate", "coverage", "novelty", "served")
 CHART_METRICS = ("recall", "ndcg")
+RAMPS = {
+    "recall": "Recall over the number of items that a user had met before the hold-out.",
+    "item_recall": "Share of the relevant items that the lists hold, over the number of users who had met the item.",
+}
 
 Row = Mapping[str, Any]
 Found = dict[tuple[str, str, str, str], Measured]
@@ -55,6 +60,7 @@ def render(
         k=metrics[0]["k"] if metrics else 0,
         slices=[_slice_view(found, s, users[s]) for s in slices],
         metric_names=TABLE_METRICS,
+        ramps=RAMPS,
         ablation=_ablation(found, slices),
         weights=_weights(route_weights),
         training=_training(training_log),
@@ -99,7 +105,7 @@ def _slice_view(found: Found, slice_: str, n_users: int) -> dict[str, Any]:
         "headlines": [_headline(found, slice_, metric) for metric in CHART_METRICS],
         "charts": {metric: _model_bars(found, slice_, metric, models) for metric in CHART_METRICS},
         "rows": rows,
-        "by_interactions": _by_interactions(found, slice_),
+        "ramps": {metric: _ramp(found, slice_, metric) for metric in RAMPS},
     }
 
 
@@ -133,13 +139,19 @@ def _model_bars(found: Found, slice_: str, metric: str, models: Sequence[str]) -
     return bars([(m, _kind(m), measured) for m, measured in keyed if measured is not None])
 
 
-def _by_interactions(found: Found, slice_: str) -> LineChart | None:
-    """Recall over the number of interactions; None where all users have the same."""
-    places = [b for b in BUCKETS if (RECSYS, slice_, b, "recall") in found]
+def _ramp(found: Found, slice_: str, metric: str) -> dict[str, Any] | None:
+    """A metric over the number of interactions, and where it falls; None where all users or items have the same."""
+    places = [b for b in BUCKETS if (RECSYS, slice_, b, metric) in found]
     if len(places) < 2:
         return None
-    names = [m for m in (RECSYS, *BASELINES) if any((m, slice_, b, "recall") in found for b in places)]
-    return line_chart("recall", places, {m: [found.get((m, slice_, b, "recall")) for b in places] for m in names})
+    names = [m for m in (RECSYS, *BASELINES) if any((m, slice_, b, metric) in found for b in places)]
+    chart = line_chart("recall", places, {m: [found.get((m, slice_, b, metric)) for b in places] for m in names})
+    return {"chart": chart, "falls": falls([(b, found[RECSYS, slice_, b, metric]) for b in places])}
+
+
+def falls(steps: Sequence[tuple[str, Measured]]) -> list[str]:
+    """Steps of a ramp that lie below the one before, beyond what their intervals may explain."""
+    return [f"{before} to {after}" for (before, one), (after, other) in pairwise(steps) if other.high < one.low]
 
 
 def _ablation(found: Found, slices: Sequence[str]) -> list[dict[str, Any]]:

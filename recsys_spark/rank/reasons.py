@@ -88,7 +88,7 @@ def _text() -> Column:
         .when(F.col("strongest") == "neighbours", _goes_with())
         .when(F.col("strongest").isin("content", "pairs"), _matches())
         .when(F.col("strongest") == "demographic", "Liked by people like you")
-        .when(F.col("strongest") == "factors", "People with a similar basket chose it")
+        .when(F.col("strongest").isin("factors", "svd", "similar_users"), "People with a similar basket chose it")
         .when(F.col("strongest") == "deep", "Fits your profile")
         .when(F.col("strongest") == "popularity", popular)
         .when(F.col("strongest") == "trend", "In demand lately")

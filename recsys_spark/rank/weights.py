@@ -30,6 +30,8 @@ PRIOR: Mapping[str, float] = {
     "factors": 0.3,
     "deep": 0.3,
     "neighbours": 0.3,
+    "svd": 0.2,
+    "similar_users": 0.2,
     "recent": 0.2,
     "pairs": 0.2,
     "moment": 0.2,

@@ -84,6 +84,18 @@ def scores(inputs):
     return score, user_vectors, item_vectors, layout
 
 
+@pytest.fixture(scope="module")
+def compared(inputs):
+    """Scores of the block svd by user and item, and the boosts, with the scorers for comparison switched on."""
+    settings = SETTINGS.model_copy(update={"enabled": ("factors", "svd", "trend", "similar_users"), "svd_rank": 3})
+    layout = make_layout(inputs, settings, rank=2, deep_width=2)
+    users, items = make_blocks(inputs, settings, layout, make_targets(inputs, settings, layout))
+    (start, width) = {name: (s, w) for name, s, w in layout.rows}["svd"]
+    left, right = ({r[0]: np.array(r.vector)[start : start + width] for r in side.collect()} for side in (users, items))
+    scores = {(user, item): float(left[user] @ right[item]) for user in left for item in right}
+    return scores, make_boosts(inputs, settings, Grid(1, 1), seed=0).collect(), layout
+
+
 def test_every_user_and_item_has_a_vector_of_the_layouts_width(scores):
     _, users, items, layout = scores
     assert set(users) == {"dry1", "dry2", "oily1", "oily2", "new_dry", "bare"}
@@ -129,3 +141,31 @@ def test_popularity_of_a_new_item_is_what_its_attributes_predict(scores):
 def test_a_block_that_is_switched_off_has_no_place(inputs):
     layout = make_layout(inputs, BlockSettings(enabled=("factors", "popularity")), rank=2, deep_width=2)
     assert layout.rows == [("factors", 0, 2), ("popularity", 2, 1)]
+
+
+def test_scorers_for_comparison_are_off_unless_asked_for(inputs):
+    assert not {"svd", "similar_users"} & set(BlockSettings().enabled)
+    layout = make_layout(inputs, SETTINGS, rank=2, deep_width=2)
+    assert layout.svd == layout.predicted["svd"] == 0
+
+
+def test_svd_gives_back_what_was_bought_and_predicts_the_rest(compared):
+    scores, _, layout = compared
+    assert layout.rows == [("factors", 0, 2), ("svd", 2, 3), ("trend", 5, 1)]
+    # Two kinds of users and items have rank two, so nothing is lost of log(1 + 1 session).
+    assert scores["dry1", "cream1"] == pytest.approx(np.log(2), abs=1e-4)
+    assert scores["dry1", "gel1"] == pytest.approx(0.0, abs=1e-4)
+    for user, item, other in (
+        ("oily1", "new_gel", "cream1"),
+        ("new_dry", "cream1", "gel1"),
+        ("new_dry", "cream2", "new_gel"),
+    ):
+        assert scores[user, item] > scores[user, other] + 0.5
+
+
+def test_similar_users_boost_what_their_kind_bought(compared):
+    _, boosts, _ = compared
+    assert {(r.user_id, r.item_id) for r in boosts if r.user_id.startswith("dry")} == {
+        (user, item) for user in ("dry1", "dry2") for item in ("cream1", "cream2")
+    }
+    assert {r.scorer for r in boosts} == {"similar_users"}

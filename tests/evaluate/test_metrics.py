@@ -108,6 +108,14 @@ def test_buckets_split_the_slice_and_all_is_their_mean(by_hand):
     assert by_bucket == {"1": (1, 1), "3-5": (0, 2), "all": (pytest.approx(1 / 3), 3)}
 
 
+def test_relevant_items_are_counted_by_how_many_users_had_met_them(spark):
+    truth = [("warm", "u", "a"), ("warm", "v", "a"), ("warm", "u", "b"), ("warm", "u", "unknown")]
+    lists = [("m", "warm", "u", ["a", "b"]), ("m", "warm", "v", ["x", "b"])]
+    found = measured(spark, lists, truth, popularity=(("a", 4), ("b", 1), ("x", 2)), bucket_of=[("u", ">10")])
+    by_item = {bucket: (r.value, r.n_users) for (*_, bucket, name), r in found.items() if name == "item_recall"}
+    assert by_item == {"3-5": (1 / 2, 2), "1": (1.0, 1), "0": (0.0, 1)}
+
+
 def test_intervals_hold_the_mean_and_narrow_as_theory_says(spark):
     users = [f"u{n}" for n in range(400)]
     lists = [("m", "warm", u, ["a" if n % 4 == 0 else "x"]) for n, u in enumerate(users)]

@@ -97,6 +97,18 @@ def test_every_section_shows_its_numbers():
         assert expected in text
 
 
+def test_a_ramp_says_where_it_falls_beyond_noise():
+    steps = [("0", 0.30), ("1", 0.295), ("2", 0.20), ("3-5", 0.4)]
+    rows = [metric("recsys", 0.3)]
+    rows += [metric("recsys", value, bucket=bucket, name="item_recall") for bucket, value in steps]
+    rows += [metric("recsys", value, bucket=bucket) for bucket, value in (("1", 0.2), ("2", 0.3))]
+    text = page(rows).text
+    assert "By number of interactions of an item" in text
+    assert "Falls from 1 to 2." in text
+    assert "By number of interactions of a user" in text
+    assert text.count("No step falls") == 1
+
+
 def test_one_bucket_is_no_curve():
     assert "By number of interactions" not in page([metric("recsys", 0.5), metric("recsys", 0.5, bucket="0")]).text
 

@@ -21,6 +21,8 @@ CASES = {
     "plain": ({"content": 1.0}, "Matches your taste", "Matches your taste"),
     "alike": ({"demographic": 1.0}, "Liked by people like you", "Liked by people like you"),
     "basket": ({"factors": 1.0, "deep": -3.0}, *["People with a similar basket chose it"] * 2),
+    "singular": ({"svd": 1.0}, *["People with a similar basket chose it"] * 2),
+    "company": ({"similar_users": 1.0}, *["People with a similar basket chose it"] * 2),
     "deep": ({"deep": 1.0}, "Fits your profile", "Fits your profile"),
     "popular": ({"popularity": 1.0}, "Popular right now", "Popular with everyone"),
     "other": ({"weather": 1.0}, "Suggested by weather", "Suggested by weather"),
