@@ -67,7 +67,11 @@ METRICS = Contract(
         F("model", "string", "recsys, a baseline, 'only SCORER', or 'without SCORER'"),
         F("slice", "string", "warm, cold_user, cold_item, cold_both"),
         F("bucket", "string", "all, or the user's (item_recall: the item's) interactions: 0, 1, 2, 3-5, 6-10, >10"),
-        F("metric", "string", "recall, precision, f1, ndcg, hit_rate, novelty, served, coverage, full_list or item_recall"),
+        F(
+            "metric",
+            "string",
+            "recall, precision, f1, ndcg, hit_rate, novelty, served, coverage, full_list or item_recall",
+        ),
         F("k", "int", "length of the list that is judged"),
         F("value", "double", "mean over the slice's users"),
         F("low", "double", "2.5 % bootstrap bound; the value itself where there is no distribution over users"),
