@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
+from scipy import stats
 
 
 def main() -> None:
@@ -33,7 +36,26 @@ def main() -> None:
         exported = ["export", "recommendations", "--format", "parquet", "--out", str(lists)]
         _run(sys.executable, "-m", "jobs.cli", *exported, *settings)
         pairs.append(f"{split}={lists}")
-    _run(arguments.protocol_python, str(arguments.peers / "score.py"), *pairs)
+    for data in sorted({name.rsplit("_", 1)[0] for name in arguments.names}):
+        mine = [pair for pair in pairs if Path(pair.split("=", 1)[0]).name.rsplit("_", 1)[0] == data]
+        scored = _run(arguments.protocol_python, str(arguments.peers / "score.py"), *mine, captured=True)
+        print(scored, *intervals(scored), sep="\n", flush=True)
+
+
+def intervals(scored: str) -> list[str]:
+    """95 % intervals (Student's t over seeds) of the protocol's lines "mean ratio SLICE METRIC MEAN (from N: …)".
+
+    >>> intervals("mean ratio warm ndcg 1.060  (from 3: 1.04, 1.06, 1.08)")
+    ['interval warm ndcg 1.060 (1.010 to 1.110)']
+    """
+    found = []
+    for name, metric, ratios in re.findall(r"mean ratio (\w+) +(\w+) +[\d.]+ +\(from \d+: ([^)]*)\)", scored):
+        values = np.array([float(ratio) for ratio in ratios.split(",")])
+        if len(values) > 1:
+            half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+            mean = values.mean()
+            found.append(f"interval {name} {metric} {mean:.3f} ({mean - half:.3f} to {mean + half:.3f})")
+    return found
 
 
 def _settings(split: Path) -> list[str]:
@@ -65,9 +87,10 @@ def _no_candidates(split: Path) -> list[str]:
     return sorted(items - events - cold)
 
 
-def _run(*command: str) -> None:
+def _run(*command: str, captured: bool = False) -> str:
     print("$", " ".join(part if len(part) < 80 else f"{part[:77]}…" for part in command), flush=True)
-    subprocess.run(command, check=True)
+    done = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE if captured else None)
+    return done.stdout or ""
 
 
 def _arguments() -> argparse.Namespace:

@@ -20,14 +20,8 @@ TABLES = ("events", "interactions", "user_profiles", "item_vectors", "user_facto
 
 def run(job: Job) -> None:
     """Fit the maps from attributes, assemble the vectors, write the four tables."""
-    settings = job.settings.blocks
-    inputs = Inputs(
-        **{name: job.read(name) for name in TABLES},
-        n_user_features=job.read("user_features").count(),
-        paired=pair_mask(job.read("item_features")),
-    )
-    deep_width = job.settings.coldstart.width if job.settings.coldstart.enabled else 0
-    layout = make_layout(inputs, settings, rank=job.settings.als.rank, deep_width=deep_width)
+    settings, inputs = job.settings.blocks, inputs_of(job)
+    layout = make_layout(inputs, settings, rank=job.settings.als.rank, deep_width=deep_width(job))
     targets = make_targets(inputs, settings, layout).persist()
     users, items = make_blocks(inputs, settings, layout, targets)
     job.write("blocks", job.spark.createDataFrame(layout.rows, spark_schema(table("blocks"))))
@@ -36,6 +30,20 @@ def run(job: Job) -> None:
     targets.unpersist()
     grid = job.grid(inputs.user_profiles.count(), inputs.item_vectors.count())
     job.write("boosts", make_boosts(inputs, settings, grid, seed=job.settings.backtest.seed))
+
+
+def inputs_of(job: Job) -> Inputs:
+    """The tables of the job's fold that the blocks are made of."""
+    return Inputs(
+        **{name: job.read(name) for name in TABLES},
+        n_user_features=job.read("user_features").count(),
+        paired=pair_mask(job.read("item_features")),
+    )
+
+
+def deep_width(job: Job) -> int:
+    """Length of the tower vectors; 0 where no deep model is trained."""
+    return job.settings.coldstart.width if job.settings.coldstart.enabled else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
