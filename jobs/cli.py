@@ -1,4 +1,4 @@
-"""The ``recsys`` command: one command a job, and four that look at what the jobs made.
+"""The ``recsys`` command: one command a job, and a few tools beside them.
 
 Nothing but the command's own module is imported, so that help appears at once and Spark starts only where it works.
 """
@@ -29,6 +29,7 @@ TOOLS = {
     "init": "Look at your files and write a first settings file, with each guess explained.",
     "show": "Print a user's or an item's portrait: attributes, habits, history, lists with reason and evidence.",
     "export": "Copy a table of the current release to Parquet, CSV or JSON.",
+    "rollback": "Return readers to an earlier release, in one commit.",
     "doctor": "Print versions, jars, memory and Horovod's state, and what is wrong with its remedy.",
 }
 

@@ -82,14 +82,14 @@ METRICS = Contract(
 
 RELEASES = Contract(
     name="releases",
-    row="one refresh that was published, or refused",
+    row="one refresh that was published, refused, or withdrawn later",
     made_by="refresh",
-    key=("run_id",),
+    key=("run_id", "state"),
     fields=(
         F("run_id", "string", "name of the refresh"),
         F("as_of", "timestamp", "events before this time were used", unit="UTC"),
-        F("state", "string", "published or refused"),
-        F("detail", "string", "why it was refused; empty if published"),
+        F("state", "string", "published, refused, or withdrawn by a rollback"),
+        F("detail", "string", "why it was refused or withdrawn; empty if published"),
         F("tables", "map<string,bigint>", "Delta version of every table of the release"),
         F("model_sha256", "string", "hash of the deep model's weights"),
         F("settings_sha256", "string", "hash of the resolved settings"),

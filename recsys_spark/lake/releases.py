@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -60,21 +61,57 @@ def refuse(lake: Lake, release: Release, commit: Commit, findings: Sequence[str]
 
 
 def current_release(lake: Lake) -> Release:
-    """The published release of the latest as-of time; of several, the one published last.
+    """The published release of the latest as-of time; of several, the one published last. Withdrawn ones do not count.
 
     Raises:
         NotFoundError: nothing was published yet.
     """
+    return _standing(lake)[0]
+
+
+def roll_back(lake: Lake, to: str | None, commit: Commit) -> Release:
+    """Withdraw, in one commit, every release that stands above an earlier one, so that readers see that one again.
+
+    Args:
+        lake: whose releases.
+        to: run id of the release to return to; None is the one below the current one.
+        commit: of the withdrawal.
+
+    Returns:
+        What readers see from now on.
+
+    Raises:
+        NotFoundError: there is no such standing release below the current one, or one of its tables is gone.
+    """
+    standing = _standing(lake)
+    places = [n for n, release in enumerate(standing) if n and to in (None, release.run_id)]
+    if not places:
+        earlier = ", ".join(release.run_id for release in standing[1:]) or "none"
+        asked = f"release {to}" if to else "a release"
+        raise NotFoundError(f"{asked} to return to was not found; below {standing[0].run_id} there are: {earlier}")
+    above, target = standing[: places[0]], standing[places[0]]
+    for name in target.tables:
+        target.read(lake, name)
+    reason = f"rolled back to {target.run_id}"
+    withdrawn = [_frame(lake, replace(release, state="withdrawn", detail=reason)) for release in above]
+    lake.append("releases", reduce(DataFrame.unionByName, withdrawn), commit)
+    return target
+
+
+def _standing(lake: Lake) -> list[Release]:
+    """Published and not withdrawn, the current one first."""
     full = lake.with_fold("full")
     if not full.exists("releases"):
         raise NotFoundError(f"there is no release in the lake at {lake.root}; run `recsys refresh` first")
     order = {written["run_id"]: version for version, written in full.commits("releases")}
-    rows = full.read("releases").where(F.col("state") == "published").collect()
-    if not rows:
+    rows = full.read("releases").where(F.col("state").isin("published", "withdrawn")).collect()
+    withdrawn = {row["run_id"] for row in rows if row["state"] == "withdrawn"}
+    standing = [row for row in rows if row["run_id"] not in withdrawn]
+    if not standing:
         raise NotFoundError(f"no refresh of the lake at {lake.root} was fit to be published; table releases says why")
-    newest = max(rows, key=lambda r: (r["as_of"], order.get(r["run_id"], -1))).asDict()
+    standing.sort(key=lambda row: (row["as_of"], order.get(row["run_id"], -1)), reverse=True)
     # Spark hands timestamps to Python without a zone, in the machine's own.
-    return Release(**{**newest, "as_of": newest["as_of"].astimezone(UTC)})
+    return [Release(**{**row.asDict(), "as_of": row["as_of"].astimezone(UTC)}) for row in standing]
 
 
 def _frame(lake: Lake, release: Release) -> DataFrame:

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from jobs import export, show
+from jobs import export, rollback, show
 from recsys_spark.errors import SourceError
 from recsys_spark.lake import Commit, Lake, Release, publish
 from recsys_spark.lake.export import write_files
@@ -125,3 +125,8 @@ def test_a_folder_that_no_export_wrote_is_left_alone(rows, tmp_path):
 def test_a_table_that_the_release_lacks_is_told(shop, tmp_path, capsys):
     assert export.main(["metrics", "--conf", shop, "--fold", "backtest", "--out", str(tmp_path / "m")]) == 5
     assert "has no table backtest/metrics" in capsys.readouterr().err
+
+
+def test_a_rollback_says_what_is_current_and_refuses_where_there_is_none(shop, capsys):
+    assert rollback.main(["--conf", shop]) == 5
+    assert "below july there are: none" in capsys.readouterr().err

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from recsys_spark.errors import AuditError, NotFoundError
-from recsys_spark.lake import Commit, Lake, Release, current_release, publish, refuse
+from recsys_spark.lake import Commit, Lake, Release, current_release, publish, refuse, roll_back
 from tests.conftest import at
 
 JULY = Release("july", at("2024-07-01"), "", "", {"user_factors": 0}, "m", "s", "{}", {"warm/ndcg@10": 0.5})
@@ -54,3 +54,55 @@ def test_a_refused_release_is_recorded_and_not_shown(lake):
     assert current_release(lake).run_id == "july"
     refused = lake.read("releases").where("state = 'refused'").collect()
     assert [(r.run_id, r.detail) for r in refused] == [("bad", "shelf for_you: 3 users have fewer than 10 rows")]
+
+
+def published(lake, *days):
+    """Releases d1, d2, … of these days of July, each with its own version of a table; published in this order."""
+    for day in days:
+        run = f"d{day}"
+        frame = lake.spark.createDataFrame([(run, [0.0])], "user_id string, factors array<float>")
+        version = lake.overwrite("user_factors", frame, commit(run))
+        publish(
+            lake,
+            replace(JULY, run_id=run, as_of=at(f"2024-07-{day:02}"), tables={"user_factors": version}),
+            commit(run),
+        )
+
+
+def listed(lake):
+    return [r.user_id for r in current_release(lake).read(lake, "user_factors").collect()]
+
+
+def test_a_rollback_returns_to_the_release_below_and_to_its_rows(lake):
+    published(lake, 1, 2, 3)
+    assert roll_back(lake, None, commit("back")).run_id == "d2"
+    assert listed(lake) == ["d2"]
+    assert roll_back(lake, None, commit("back again")).run_id == "d1"
+    published(lake, 4)
+    assert listed(lake) == ["d4"]
+
+
+def test_a_rollback_past_several_releases_is_one_commit(lake):
+    published(lake, 2, 3, 1, 4)
+    before = len(lake.commits("releases"))
+    assert roll_back(lake, "d1", commit("back")).run_id == "d1"
+    assert listed(lake) == ["d1"]
+    assert len(lake.commits("releases")) == before + 1
+    withdrawn = {r.run_id: r.detail for r in lake.read("releases").where("state = 'withdrawn'").collect()}
+    assert withdrawn == dict.fromkeys(["d2", "d3", "d4"], "rolled back to d1")
+
+
+@pytest.mark.parametrize("to", [None, "d1", "unknown"])
+def test_there_must_be_an_earlier_release(lake, to):
+    published(lake, 1)
+    with pytest.raises(NotFoundError, match="below d1 there are: none"):
+        roll_back(lake, to, commit("back"))
+    assert listed(lake) == ["d1"]
+
+
+def test_a_release_whose_table_is_gone_is_not_returned_to(lake):
+    publish(lake, replace(JULY, tables={"user_factors": 7}), commit("july"))
+    published(lake, 9)
+    with pytest.raises(NotFoundError, match="user_factors"):
+        roll_back(lake, None, commit("back"))
+    assert listed(lake) == ["d9"]
