@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pyspark.sql import DataFrame
 
 from jobs.backtest_page import show
 from jobs.context import Job, run_job
-from jobs.ingest import resolve_as_of
 from jobs.pipeline import BACKTEST, Step, run_steps
 from recsys_spark.evaluate import comparison, metrics
 from recsys_spark.rank.cells import layout_of
@@ -71,8 +69,7 @@ def _lists(fold: Job, truth: DataFrame, candidates: DataFrame) -> DataFrame:
 
 def _with_missing_steps(job: Job) -> None:
     if not job.lake.with_fold("backtest").exists("route_weights"):
-        job = replace(job, as_of=resolve_as_of(job))
-        run_steps(job, (Step("ingest", "full"), *BACKTEST))
+        job = run_steps(job, (Step("ingest", "full"), *BACKTEST))
     fold = job.with_fold("backtest")
     if fold.finished(OUTPUTS):
         show(fold)

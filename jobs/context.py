@@ -58,6 +58,15 @@ class Job:
         as_of = self.as_of.isoformat() if self.as_of else ""
         return Commit(self.run_id, self.fold, as_of, settings_sha256(self.settings))
 
+    @property
+    def asked_as_of(self) -> datetime | None:
+        """The as-of time that --as-of or an earlier attempt of this run says; what other runs used does not count."""
+        return getattr(self.arguments, "as_of", None) or _as_of_by_run(self.lake).get(self.run_id)
+
+    def ingested(self) -> Job:
+        """The same run with the as-of time that its ingest used."""
+        return replace(self, as_of=_as_of_by_run(self.lake)[self.run_id])
+
     def with_fold(self, fold: str) -> Job:
         """The same run on the other fold."""
         return replace(self, lake=self.lake.with_fold(fold))
@@ -165,14 +174,19 @@ def open_job(name: str, arguments: argparse.Namespace) -> Job:
     spark = open_session(settings.spark, f"recsys {name}")
     lake = Lake(spark, settings.lake.path, arguments.fold)
     run_id = arguments.run_id or f"adhoc-{uuid.uuid4()}"
-    return Job(settings, spark, lake, run_id, arguments.as_of or _ingested_as_of(lake, run_id), arguments=arguments)
+    # A step that is run by itself works on the events of this run, else on the latest that were ingested.
+    ingested = _as_of_by_run(lake)
+    as_of = arguments.as_of or ingested.get(run_id) or next(iter(ingested.values()), None)
+    return Job(settings, spark, lake, run_id, as_of, arguments=arguments)
 
 
-def _ingested_as_of(lake: Lake, run_id: str) -> datetime | None:
-    """The as-of time of this run's events, else of the latest; None before the first ingest."""
-    commits = [written for _, written in lake.with_fold("full").commits("events") if written.get("as_of")]
-    own = [written for written in commits if written["run_id"] == run_id]
-    return datetime.fromisoformat((own or commits)[0]["as_of"]) if commits else None
+def _as_of_by_run(lake: Lake) -> dict[str, datetime]:
+    """Run id to the as-of time of the events that it ingested, the latest commit first."""
+    found: dict[str, datetime] = {}
+    for _, written in lake.with_fold("full").commits("events"):
+        if written.get("as_of"):
+            found.setdefault(written["run_id"], datetime.fromisoformat(written["as_of"]))
+    return found
 
 
 def with_stage(title: str, work: Callable[[], None]) -> None:

@@ -17,15 +17,14 @@ from recsys_spark.sources.read import read_source
 OUTPUTS = ("events", "users", "items", "quarantine", "data_quality")
 
 
-def resolve_as_of(job: Job) -> datetime:
-    """The job's as-of time, or the latest plausible event time of the source; refresh calls it before ingest."""
-    return job.as_of or _as_of(job, read_source(job.spark, job.settings.source))
-
-
 def run(job: Job) -> None:
-    """Read the source, judge its rows once, write the five tables; quality first, so that bad input writes no other."""
+    """Read the source, judge its rows once, write the five tables; quality first, so that bad input writes no other.
+
+    Events count up to the as-of time that was asked for, else up to the latest plausible one: a lake that holds an
+    earlier day moves on with its source.
+    """
     raw = read_source(job.spark, job.settings.source)
-    as_of = job.as_of or _as_of(job, raw)
+    as_of = job.asked_as_of or _as_of(job, raw)
     job = replace(job, as_of=as_of)
     judged = judge(raw.events, raw.users, raw.items, as_of, job.settings.cleaning)
     kept = [frame.persist(StorageLevel.MEMORY_AND_DISK) for frame in (judged.events, judged.users, judged.items)]

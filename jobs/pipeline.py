@@ -42,8 +42,11 @@ REFRESH = (
 )
 
 
-def run_steps(job: Job, steps: Sequence[Step]) -> None:
-    """Run each step that this run has not finished; a finished step is one whose tables this run has committed."""
+def run_steps(job: Job, steps: Sequence[Step]) -> Job:
+    """Run each step that this run has not finished; a finished step is one whose tables this run has committed.
+
+    Returns the job with the as-of time that its ingest settled.
+    """
     require_same_settings(job)
     for number, step in enumerate(steps, start=1):
         title = f"[{number}/{len(steps)}] {step.title}"
@@ -51,9 +54,12 @@ def run_steps(job: Job, steps: Sequence[Step]) -> None:
         folded = job.with_fold(step.fold)
         if folded.finished(module.OUTPUTS):
             log.info("%s: finished before, skipped", title)
-            continue
-        job.describe(title)
-        with_stage(title, partial(module.run, folded))
+        else:
+            job.describe(title)
+            with_stage(title, partial(module.run, folded))
+        if step.name == "ingest":
+            job = job.ingested()
+    return job
 
 
 def require_same_settings(job: Job) -> None:

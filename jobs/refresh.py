@@ -7,12 +7,10 @@ the last published release until the new one is complete.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pyspark.sql.functions import desc
 
 from jobs.context import Job, log, run_job
-from jobs.ingest import resolve_as_of
 from jobs.pipeline import REFRESH, require_same_settings, run_steps
 from jobs.recommend import gaps
 from recsys_spark.config.load import settings_json
@@ -30,8 +28,7 @@ def run(job: Job) -> None:
     if job.finished(OUTPUTS):
         log.info("run %s was published before; nothing to do", job.run_id)
         return
-    job = replace(job, as_of=resolve_as_of(job))
-    run_steps(job, REFRESH)
+    job = run_steps(job, REFRESH)
     release = _release(job)
     found = findings(job.read("recommendations"), gaps(job))
     if found:
