@@ -24,6 +24,7 @@ def sample_of(route, group, n_users, seed=0, sign=1.0):
     scores = rng.normal(size=(n_users, 5, 2))
     label = (sign * scores[:, :, 0]).argmax(axis=1)[:, None] == np.arange(5)
     columns = [
+        pa.array(["learn"] * label.size),
         pa.array([route] * label.size),
         pa.array([group] * label.size),
         pa.array([f"{route}{user:03}" for user in range(n_users) for _ in range(5)]),
