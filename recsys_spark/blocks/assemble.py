@@ -59,7 +59,8 @@ def item_targets(
         "popularity": F.array((F.least("n_users", F.lit(cap or 1.0)) / F.lit(cap or 1.0)).cast("float")),
         "trend": F.array(saturated(F.col("popularity"), mean or 1.0).cast("float")),
     }
-    target = F.concat(*[parts[name] for name, width in layout.predicted.items() if width])
+    empty = F.array().cast("array<float>")
+    target = F.concat(empty, *[parts[name] for name, width in layout.predicted.items() if width])
     return known.where(whole).select("item_id", "feature_idx", target.alias("target"))
 
 

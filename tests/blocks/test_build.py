@@ -169,3 +169,10 @@ def test_similar_users_boost_what_their_kind_bought(compared):
         (user, item) for user in ("dry1", "dry2") for item in ("cream1", "cream2")
     }
     assert {r.scorer for r in boosts} == {"similar_users"}
+
+
+def test_a_block_that_attributes_do_not_predict_can_be_the_only_one(inputs):
+    settings = BlockSettings(enabled=("moment",), moment_buckets=2)
+    layout = make_layout(inputs, settings, rank=2, deep_width=2)
+    users, items = make_blocks(inputs, settings, layout, make_targets(inputs, settings, layout))
+    assert {len(row.vector) for frame in (users, items) for row in frame.collect()} == {2}
