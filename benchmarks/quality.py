@@ -24,20 +24,19 @@ from scipy import stats
 def main() -> None:
     """Refresh, export and score every split that is named."""
     arguments = _arguments()
-    pairs = []
+    pairs: dict[str, list[str]] = {}
     for name in arguments.names:
+        data, seed = name.rsplit("_", 1)
         split, lists = arguments.work / "splits" / name, arguments.work / f"{name}.parquet"
         if not split.exists():
-            data, seed = name.rsplit("_", 1)
             protocol = str(arguments.peers / "split.py")
             _run(arguments.protocol_python, protocol, data, str(split), "--seed", seed)
         settings = [*_settings(split), "--set", f"lake.path={arguments.work / 'lakes' / name}"]
         _run(sys.executable, "-m", "jobs.refresh", *settings, "--run-id", name)
         exported = ["export", "recommendations", "--format", "parquet", "--out", str(lists)]
         _run(sys.executable, "-m", "jobs.cli", *exported, *settings)
-        pairs.append(f"{split}={lists}")
-    for data in sorted({name.rsplit("_", 1)[0] for name in arguments.names}):
-        mine = [pair for pair in pairs if Path(pair.split("=", 1)[0]).name.rsplit("_", 1)[0] == data]
+        pairs.setdefault(data, []).append(f"{split}={lists}")
+    for _, mine in sorted(pairs.items()):
         scored = _run(arguments.protocol_python, str(arguments.peers / "score.py"), *mine, captured=True)
         print(scored, *intervals(scored), sep="\n", flush=True)
 

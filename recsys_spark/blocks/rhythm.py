@@ -78,9 +78,9 @@ def _describe(bought: pa.Table, cuts: tuple[float, ...], horizon_days: float) ->
     ts = baskets["ts_min"].to_numpy()
     order = np.lexsort((session, ts, item, user))
     user, item, session, ts = user[order], item[order], session[order], ts[order]
-    tables = [_at(cut, cut + horizon_days * DAY, user, item, session, ts) for cut in cuts]
     parts = []
-    for cut, (mine, theirs, columns) in zip(cuts, tables, strict=True):
+    for cut in cuts:
+        mine, theirs, columns = _at(cut, cut + horizon_days * DAY, user, item, session, ts)
         ids = [users.dictionary.take(pa.array(mine)), items.dictionary.take(pa.array(theirs))]
         named = {"cut": pa.array(np.full(len(mine), cut)), "user_id": ids[0], "item_id": ids[1]}
         parts.append(pa.table(named | {name: pa.array(values) for name, values in columns.items()}))

@@ -136,16 +136,7 @@ def _coverage(lists: DataFrame, truth: DataFrame, n_candidates: Mapping[str, int
     candidates = F.coalesce(*[F.when(F.col("slice") == s, F.lit(float(n))) for s, n in n_candidates.items()])
     pairs = lists.select("model").distinct().crossJoin(sizes).join(items, ["model", "slice"], how="left")
     value = F.round(F.coalesce("items", F.lit(0)) / candidates, 10)
-    return pairs.select(
-        "model",
-        "slice",
-        F.lit("all").alias("bucket"),
-        F.lit("coverage").alias("metric"),
-        value.alias("value"),
-        value.alias("low"),
-        value.alias("high"),
-        "n_users",
-    )
+    return without_interval(pairs.withColumn("bucket", F.lit("all")), "coverage", value)
 
 
 def _item_recall(lists: DataFrame, truth: DataFrame, popularity: DataFrame) -> DataFrame:
@@ -158,13 +149,16 @@ def _item_recall(lists: DataFrame, truth: DataFrame, popularity: DataFrame) -> D
     hits = lists.join(wanted, ["slice", "user_id", "item_id"], how="inner").groupBy("model", "slice", "bucket").count()
     everything = lists.select("model").distinct().crossJoin(F.broadcast(sizes))
     value = F.round(F.coalesce("count", F.lit(0)) / F.col("pairs"), 10)
-    return everything.join(hits, ["model", "slice", "bucket"], how="left").select(
-        "model",
-        "slice",
-        "bucket",
-        F.lit("item_recall").alias("metric"),
-        value.alias("value"),
-        value.alias("low"),
-        value.alias("high"),
-        "n_users",
-    )
+    return without_interval(everything.join(hits, ["model", "slice", "bucket"], how="left"), "item_recall", value)
+
+
+def without_interval(rows: DataFrame, metric: str, value: Column) -> DataFrame:
+    """Rows of a metric that is no mean over users: low and high are the value.
+
+    Args:
+        rows: model, slice, bucket, n_users and what ``value`` is made of.
+        metric: its name.
+        value: a column of double.
+    """
+    bounds = [value.alias(name) for name in ("value", "low", "high")]
+    return rows.select("model", "slice", "bucket", F.lit(metric).alias("metric"), *bounds, "n_users")

@@ -90,6 +90,7 @@ def roll_back(lake: Lake, to: str | None, commit: Commit) -> Release:
         asked = f"release {to}" if to else "a release"
         raise NotFoundError(f"{asked} to return to was not found; below {standing[0].run_id} there are: {earlier}")
     above, target = standing[: places[0]], standing[places[0]]
+    # Reading a version that is gone fails here, before readers are sent to it.
     for name in target.tables:
         target.read(lake, name)
     reason = f"rolled back to {target.run_id}"
