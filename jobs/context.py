@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 import time
@@ -10,6 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -173,11 +175,22 @@ def open_job(name: str, arguments: argparse.Namespace) -> Job:
     settings = load_settings(arguments.conf, arguments.overrides)
     spark = open_session(settings.spark, f"recsys {name}")
     lake = Lake(spark, settings.lake.path, arguments.fold)
+    if settings.backtest.use_trials:
+        settings = load_settings(arguments.conf, arguments.overrides, _chosen_by_trials(lake))
     run_id = arguments.run_id or f"adhoc-{uuid.uuid4()}"
     # A step that is run by itself works on the events of this run, else on the latest that were ingested.
     ingested = _as_of_by_run(lake)
     as_of = arguments.as_of or ingested.get(run_id) or next(iter(ingested.values()), None)
     return Job(settings, spark, lake, run_id, as_of, arguments=arguments)
+
+
+def _chosen_by_trials(lake: Lake) -> dict[str, Any]:
+    """Dotted key to value of the settings that the latest trials chose; nothing where there were none."""
+    full = lake.with_fold("full")
+    if not full.exists("settings_trials"):
+        return {}
+    best = full.read("settings_trials").where("chosen").first()
+    return {key: json.loads(value) for key, value in sorted(best["settings"].items())} if best else {}
 
 
 def _as_of_by_run(lake: Lake) -> dict[str, datetime]:

@@ -67,7 +67,10 @@ STEPS: dict[str, Command] = {
         Command(
             "backtest",
             "Judge the lists on what the split hid, beside baselines; write metrics and report.html.",
-            ("events", "truth", "interactions", "item_vectors", *_RANKING, "training_log", "data_quality"),
+            (
+                *("events", "users", "items", "truth", "interactions", "item_vectors"),
+                *(*_RANKING, "training_log", "data_quality"),
+            ),
         ),
         Command(
             "refresh",

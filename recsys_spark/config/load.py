@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,12 @@ from recsys_spark.config.settings import Settings
 from recsys_spark.errors import SettingsError
 
 
-def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
+def load_settings(
+    path: str | Path, overrides: Sequence[str] = (), proposed: Mapping[str, Any] | None = None
+) -> Settings:
     """Settings from a YAML file; ``overrides`` are ``dotted.key=value`` with values in YAML.
+
+    ``proposed`` is dotted key to value for what file and overrides leave open.
 
     Raises:
         SettingsError: the file is missing or no YAML mapping, or a key or value is not allowed; all faults are listed.
@@ -24,6 +28,9 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
     raw = _read(Path(path))
     for override in overrides:
         _apply(raw, override)
+    for key, value in (proposed or {}).items():
+        group, name = key.split(".")
+        raw.setdefault(group, {}).setdefault(name, value)
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:

@@ -306,6 +306,8 @@ class BacktestSettings(Group):
     """Simulated users per route and item group that the weights are learned on."""
     k: Count = 10
     bootstrap: Count = 200
+    use_trials: bool = True
+    """Whether settings that this file leaves open come from the chosen trial of `recsys backtest --trial-minutes`."""
     seed: int = 0
 
 

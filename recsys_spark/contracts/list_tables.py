@@ -80,6 +80,21 @@ METRICS = Contract(
     ),
 )
 
+SETTINGS_TRIALS = Contract(
+    name="settings_trials",
+    row="one trial of other settings; the chosen row's are used wherever the settings file leaves them open",
+    made_by="backtest",
+    key=("trial",),
+    fields=(
+        F("trial", "int", "in the order in which they were judged; 0 has the settings that were in use"),
+        F("settings", "map<string,string>", "dotted key of each setting that was searched to its value as JSON"),
+        F("ndcg", "map<string,double>", "slice to ndcg on the split that the search used"),
+        F("ratio", "double", "mean over slices of ndcg to that of trial 0"),
+        F("confirmed", "double", "the ratio on another split; only the best trial is judged there", nullable=True),
+        F("chosen", "boolean", "the best trial if it was better on the other split too, else trial 0"),
+    ),
+)
+
 RELEASES = Contract(
     name="releases",
     row="one refresh that was published, refused, or withdrawn later",

@@ -8,6 +8,7 @@ from recsys_spark.contracts.list_tables import (
     RECOMMENDATIONS,
     RELEASES,
     ROUTE_WEIGHTS,
+    SETTINGS_TRIALS,
 )
 from recsys_spark.contracts.model import Contract
 from recsys_spark.contracts.model_tables import (
@@ -66,6 +67,7 @@ ALL_TABLES: dict[str, Contract] = {
         RECOMMENDATIONS,
         ITEM_AUDIENCES,
         METRICS,
+        SETTINGS_TRIALS,
         RELEASES,
     )
 }

@@ -3,6 +3,7 @@
 import pytest
 
 from jobs import backtest, split
+from jobs.backtest_judge import judge
 from jobs.context import Job
 from recsys_spark.config.settings import Settings
 from recsys_spark.lake import Lake
@@ -101,3 +102,9 @@ def test_the_backtest_judges_every_contender_on_the_report_half(job, rows, tmp_p
         assert {(r.value, r.n_users) for r in served} == {(1.0, len(users))}
     assert "Backtest report" in (tmp_path / "report.html").read_text()
     assert "Backtest at 2" in capsys.readouterr().out
+
+
+def test_trials_judge_the_named_models_alone(job, rows):
+    write_model(job, rows)
+    judge(job, models=("recsys",))
+    assert {r.model for r in job.with_fold("backtest").read("metrics").collect()} == {"recsys"}

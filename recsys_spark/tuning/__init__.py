@@ -1,0 +1,1 @@
+"""Which settings this shop's own data prefers, found within a time budget."""
