@@ -1,0 +1,90 @@
+"""A shop of two hundred made-up users and the least of every setting, so that a real refresh takes a minute or two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from recsys_spark.lake import Lake
+from tests.faults.drivers import Ended, run_driver
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A settings file and the folder that it stands in."""
+
+    folder: Path
+    conf: Path
+
+    @property
+    def log(self) -> Path:
+        """What the last driver printed."""
+        return self.folder / "driver.log"
+
+    def refresh(self, run_id: str, *more: str) -> Ended:
+        """A real refresh in a process of its own."""
+        return run_driver("jobs.refresh", *self.arguments(run_id), *more, log=self.log)
+
+    def arguments(self, run_id: str) -> list[str]:
+        """Arguments that name this shop and a run."""
+        return ["--conf", str(self.conf), "--run-id", run_id]
+
+    def lake(self, spark) -> Lake:
+        """The shop's lake, read by the tests' own session."""
+        return Lake(spark, str(self.folder / "lake"))
+
+
+def small_settings(lake: Path) -> dict:
+    """Settings of the shop, to be changed by a test before they are written."""
+    return {
+        "lake": {"path": str(lake)},
+        "spark": {
+            "master": "local[2]",
+            "driver_memory": "1g",
+            "shuffle_partitions": 2,
+            # Compiling a query costs more than a few hundred rows.
+            "extra": {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"},
+        },
+        "source": {
+            "kind": "synthetic",
+            "synthetic": {"users": 150, "items": 60, "events_per_user": 12, "days": 60},
+        },
+        "vectors": {"max_features": 64, "text": False, "session": False},
+        "als": {"rank": 4, "iterations": 2},
+        "coldstart": {"enabled": False},
+        "blocks": {
+            "enabled": ["factors", "popularity", "content", "habit"],
+            "content_per_user": 10,
+            "neighbours": 5,
+            "boosts_per_user": 20,
+        },
+        "backtest": {"learn_users": 40, "bootstrap": 5, "min_cold_users": 20},
+    }
+
+
+@pytest.fixture(scope="session")
+def make_shop(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Shop]:
+    """make_shop(change) writes the settings of a shop with a lake of its own; ``change`` edits them first."""
+
+    def make(change: Callable[[dict], None] = lambda settings: None) -> Shop:
+        folder = tmp_path_factory.mktemp("shop")
+        settings = small_settings(folder / "lake")
+        change(settings)
+        conf = folder / "shop.yaml"
+        conf.write_text(yaml.safe_dump(settings))
+        return Shop(folder, conf)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def undisturbed(make_shop) -> Shop:
+    """A shop with one refresh, run id ``undisturbed``, that nothing happened to. Copy it before changing anything."""
+    shop = make_shop()
+    ended = shop.refresh("undisturbed")
+    assert ended.code == 0, ended.output
+    return shop
