@@ -17,7 +17,7 @@ from recsys_spark.config import Settings, load_settings
 from recsys_spark.config.load import settings_sha256
 from recsys_spark.errors import NotFoundError, RecsysError, SettingsError
 from recsys_spark.kernels.grid import Grid
-from recsys_spark.lake import Commit, Lake
+from recsys_spark.lake import Commit, Lake, claim, require_claim
 from recsys_spark.session import open_session
 
 log = logging.getLogger("recsys")
@@ -34,6 +34,10 @@ class Job:
     as_of: datetime | None = None
     versions: dict[tuple[str, str], int] = field(default_factory=dict)
     """Version of each table that this run read or wrote, by fold and name."""
+    source_sha256: str = ""
+    """Fingerprint of the source, while an ingest writes."""
+    driver: str = ""
+    """Token of this driver where it claimed the run, as a refresh does."""
     arguments: argparse.Namespace = field(default_factory=argparse.Namespace)
 
     @property
@@ -56,7 +60,7 @@ class Job:
     def commit(self) -> Commit:
         """Metadata for this run's commits."""
         as_of = self.as_of.isoformat() if self.as_of else ""
-        return Commit(self.run_id, self.fold, as_of, settings_sha256(self.settings))
+        return Commit(self.run_id, self.fold, as_of, settings_sha256(self.settings), self.source_sha256)
 
     @property
     def asked_as_of(self) -> datetime | None:
@@ -66,6 +70,19 @@ class Job:
     def ingested(self) -> Job:
         """The same run with the as-of time that its ingest used."""
         return replace(self, as_of=_as_of_by_run(self.lake)[self.run_id])
+
+    def claimed(self) -> Job:
+        """The same run, taken over from every driver before; see ``lake.claims``."""
+        return replace(self, driver=claim(self.lake, self.commit))
+
+    def require_claim(self) -> None:
+        """See that this run is still this driver's, where it was claimed.
+
+        Raises:
+            ConflictError: another driver took it over.
+        """
+        if self.driver:
+            require_claim(self.lake, self.run_id, self.driver)
 
     def with_fold(self, fold: str) -> Job:
         """The same run on the other fold."""
@@ -86,8 +103,13 @@ class Job:
         return lake.read(name, self.versions.get(key))
 
     def write(self, name: str, frame: DataFrame) -> None:
-        """Replace a table of this fold in one commit."""
+        """Replace a table of this fold in one commit.
+
+        Raises:
+            ConflictError: another driver took the run over, or committed to the table meanwhile.
+        """
         started = time.monotonic()
+        self.require_claim()
         version = self.lake.overwrite(name, frame, self.commit)
         self.versions[(self.fold, name)] = version
         log.info("  %s%s: version %d in %.1f s", _prefix(self.fold), name, version, time.monotonic() - started)

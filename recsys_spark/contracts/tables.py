@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recsys_spark.contracts.list_tables import (
+    CLAIMS,
     ITEM_AUDIENCES,
     METRICS,
     RECOMMENDATIONS,
@@ -66,6 +67,7 @@ ALL_TABLES: dict[str, Contract] = {
         RECOMMENDATIONS,
         ITEM_AUDIENCES,
         METRICS,
+        CLAIMS,
         RELEASES,
     )
 }

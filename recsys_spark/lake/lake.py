@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from delta import exceptions as conflicts
 from delta.tables import DeltaTable
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -14,8 +15,10 @@ from pyspark.sql import functions as F
 
 from recsys_spark.contracts import Contract, table
 from recsys_spark.contracts.spark import conform
-from recsys_spark.errors import ContractError, NotFoundError
+from recsys_spark.errors import ConflictError, ContractError, NotFoundError
 
+_CONFLICTS: tuple[type[Exception], ...] = tuple(kind for kind in vars(conflicts).values() if isinstance(kind, type))
+"""Each of them says that another commit came first."""
 _NULL_MARK = "null in a column that may hold none: "
 HISTORY_LIMIT = 1000
 
@@ -28,6 +31,8 @@ class Commit:
     fold: str
     as_of: str
     settings_sha256: str
+    source_sha256: str = ""
+    """Fingerprint of the source, in the commits of an ingest."""
 
 
 class Lake:
@@ -81,6 +86,7 @@ class Lake:
 
         Raises:
             ContractError: columns or types differ, or a column that may hold no null holds one.
+            ConflictError: another driver committed to the table meanwhile.
         """
         return self._write(name, frame, commit, "overwrite")
 
@@ -129,6 +135,11 @@ class Lake:
             writer = writer.option("overwriteSchema", "true")
         try:
             writer.save(self.path(name))
+        except _CONFLICTS as error:
+            raise ConflictError(
+                f"table {name}: another driver committed to it while run {commit.run_id} wrote; nothing of this write "
+                "was kept. When the other driver has ended, run this again with the same --run-id"
+            ) from error
         except PySparkException as error:
             found = re.search(re.escape(_NULL_MARK) + r"(\w+\.\w+)", str(error))
             if found:

@@ -21,7 +21,7 @@ def digests(lake: Lake, release: Release) -> dict[str, str]:
 
 
 def digest(frame: DataFrame) -> str:
-    """SHA-256 over the rows' own SHA-256 in sorted order; 4,096 of them, each of a share of the rows, reach the driver."""
+    """SHA-256 over the rows' own SHA-256 in sorted order; 4,096 digests of shares reach the driver."""
     rows = frame.select(F.sha2(F.to_json(F.struct(*[_canonical(n, t) for n, t in frame.dtypes])), 256).alias("row"))
     shares = (
         rows.groupBy(F.substring("row", 1, BUCKET_DIGITS).alias("bucket"))
