@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
-from recsys_spark.lake import Lake
+from recsys_spark.lake import Commit, Lake, Release, current_release, publish
 from tests.faults.drivers import Ended, run_driver
+
+RUN = "nightly"
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,29 @@ def make_shop(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Shop]:
 
 @pytest.fixture(scope="session")
 def undisturbed(make_shop) -> Shop:
-    """A shop with one refresh, run id ``undisturbed``, that nothing happened to. Copy it before changing anything."""
+    """A shop with one refresh, run id RUN, that nothing happened to. Copy it before changing anything."""
     shop = make_shop()
-    ended = shop.refresh("undisturbed")
+    ended = shop.refresh(RUN)
     assert ended.code == 0, ended.output
     return shop
+
+
+@pytest.fixture(scope="session")
+def publish_small(rows):
+    """publish_small(lake, run_id, as_of): a release of two tables with a few rows, all of which name the run."""
+
+    def publish_release(lake: Lake, run_id: str, as_of: datetime) -> Release:
+        commit = Commit(run_id, "full", as_of.isoformat(), "s")
+        users = [f"{run_id}-{n}" for n in range(3)]
+        tables = {
+            "users": rows("users", *[{"user_id": user, "measures": {"n": 1.0}} for user in users]),
+            "recommendations": rows(
+                "recommendations",
+                *[{"shelf": "for_you", "user_id": user, "rank": 1, "source_version": run_id} for user in users],
+            ),
+        }
+        versions = {name: lake.overwrite(name, frame, commit) for name, frame in tables.items()}
+        publish(lake, Release(run_id, as_of, "", "", versions, "", "s", "{}", {}), commit)
+        return current_release(lake)
+
+    return publish_release

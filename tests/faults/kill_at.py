@@ -1,8 +1,8 @@
 """A refresh that dies at a given commit: ``python -m tests.faults.kill_at FOLD/TABLE MOMENT ARGUMENTS…``.
 
-Everything is the real job; only the lake's write is watched. At the commit of the named table the process group (driver,
-JVM and workers) gets SIGKILL: ``before``, when the first data file is there and no commit names it yet, or ``after``,
-when the commit is there and the job knows nothing of it.
+Everything is the real job; only the lake's write is watched. At the commit of the named table the process group of
+driver, JVM and workers gets SIGKILL: ``before``, when the first data file is there and no commit names it yet, or
+``after``, when the commit is there and the job knows nothing of it.
 """
 
 from __future__ import annotations
