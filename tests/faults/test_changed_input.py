@@ -1,4 +1,4 @@
-"""A run keeps its source, its as-of time and its settings: anything else under its id is refused, and nothing changes."""
+"""A run keeps its source, its as-of time and its settings: others under its id are refused, and nothing changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGKILL of driver and JVM at commits: the run, taken up again, ends as if nothing had been; readers see none of it."""
+"""SIGKILL of driver and JVM at commits: a run that is taken up again ends as if nothing had been; readers see none."""
 
 from __future__ import annotations
 
