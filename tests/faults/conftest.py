@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -11,34 +10,7 @@ import pytest
 import yaml
 
 from recsys_spark.lake import Commit, Lake, Release, current_release, publish
-from tests.faults.drivers import Ended, run_driver
-
-RUN = "nightly"
-
-
-@dataclass(frozen=True)
-class Shop:
-    """A settings file and the folder that it stands in."""
-
-    folder: Path
-    conf: Path
-
-    @property
-    def log(self) -> Path:
-        """What the last driver printed."""
-        return self.folder / "driver.log"
-
-    def refresh(self, run_id: str, *more: str) -> Ended:
-        """A real refresh in a process of its own."""
-        return run_driver("jobs.refresh", *self.arguments(run_id), *more, log=self.log)
-
-    def arguments(self, run_id: str) -> list[str]:
-        """Arguments that name this shop and a run."""
-        return ["--conf", str(self.conf), "--run-id", run_id]
-
-    def lake(self, spark) -> Lake:
-        """The shop's lake, read by the tests' own session."""
-        return Lake(spark, str(self.folder / "lake"))
+from tests.faults.drivers import Shop
 
 
 def small_settings(lake: Path) -> dict:
@@ -79,16 +51,16 @@ def make_shop(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Shop]:
         change(settings)
         conf = folder / "shop.yaml"
         conf.write_text(yaml.safe_dump(settings))
-        return Shop(folder, conf)
+        return Shop(folder / "lake", conf, "nightly", folder / "driver.log")
 
     return make
 
 
 @pytest.fixture(scope="session")
 def undisturbed(make_shop) -> Shop:
-    """A shop with one refresh, run id RUN, that nothing happened to. Copy it before changing anything."""
+    """A shop with one refresh that nothing happened to. Copy it before changing anything."""
     shop = make_shop()
-    ended = shop.refresh(RUN)
+    ended = shop.refresh()
     assert ended.code == 0, ended.output
     return shop
 

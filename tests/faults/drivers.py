@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from recsys_spark.lake import Lake
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # A driver lives for a minute or less: what the second compiler and a parallel collector save later, it never gets back.
@@ -57,3 +62,31 @@ def kill(driver: subprocess.Popen[bytes]) -> None:
 def run_driver(module: str, *arguments: str, log: Path, timeout: float = 1200) -> Ended:
     """Start a driver and wait for its end."""
     return end_of(start_driver(module, *arguments, log=log), log, timeout)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A lake, the settings file that names it, and one run in it."""
+
+    root: Path
+    conf: Path
+    run_id: str
+    log: Path
+    """Where drivers print."""
+
+    def refresh(self, *more: str) -> Ended:
+        """A real refresh in a process of its own; a later --run-id in ``more`` wins."""
+        return run_driver("jobs.refresh", *self.arguments(*more), log=self.log)
+
+    def arguments(self, *more: str) -> list[str]:
+        """Arguments that name this lake and run."""
+        return ["--conf", str(self.conf), "--set", f"lake.path={self.root}", "--run-id", self.run_id, *more]
+
+    def lake(self, spark: SparkSession) -> Lake:
+        """The lake, read by the tests' own session."""
+        return Lake(spark, str(self.root))
+
+    def copied(self, folder: Path) -> Shop:
+        """The same with a copy of the lake in an empty folder, where a test may change it."""
+        shutil.copytree(self.root, folder / "lake")
+        return replace(self, root=folder / "lake", log=folder / "driver.log")

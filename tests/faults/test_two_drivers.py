@@ -7,7 +7,6 @@ import time
 import pytest
 
 from recsys_spark.lake import current_release
-from tests.faults.conftest import RUN
 from tests.faults.digests import digests
 from tests.faults.drivers import end_of, start_driver
 
@@ -19,19 +18,20 @@ PATIENCE_SECONDS = 600
 def test_one_of_two_drivers_publishes(make_shop, undisturbed, spark, second_starts):
     shop = make_shop()
     lake = shop.lake(spark)
-    logs = [shop.folder / f"driver-{n}.log" for n in (1, 2)]
-    first = start_driver("jobs.refresh", *shop.arguments(RUN), log=logs[0])
+    logs = [shop.root.with_name(f"driver-{n}.log") for n in (1, 2)]
+    first = start_driver("jobs.refresh", *shop.arguments(), log=logs[0])
     if second_starts != "at once":
-        wait_for(shop.folder / "lake" / second_starts.removeprefix("full/") / "_delta_log")
-    second = start_driver("jobs.refresh", *shop.arguments(RUN), log=logs[1])
+        wait_for(shop.root / second_starts.removeprefix("full/") / "_delta_log")
+    second = start_driver("jobs.refresh", *shop.arguments(), log=logs[1])
     ended = [end_of(driver, log) for driver, log in zip((first, second), logs, strict=True)]
     assert sorted(e.code for e in ended) == [0, 9], [e.output for e in ended]
     loser = next(e for e in ended if e.code == 9)
     assert "another driver" in loser.output
     assert "Traceback" not in loser.output
     release = current_release(lake)
-    assert digests(lake, release) == digests(undisturbed.lake(spark), current_release(undisturbed.lake(spark)))
-    assert [written["run_id"] for _, written in lake.commits("releases")] == [RUN]
+    calm = undisturbed.lake(spark)
+    assert digests(lake, release) == digests(calm, current_release(calm))
+    assert [written["run_id"] for _, written in lake.commits("releases")] == [shop.run_id]
 
 
 def wait_for(path) -> None:
