@@ -49,7 +49,7 @@ def test_what_has_changed_since_a_run_began_is_named_and_nothing_is_written(shop
             assert told in capsys.readouterr().err
         assert contents(shop) == before
 
-    refused(2, "started as of 2024-01-02T10:00:00", "--as-of", "2024-01-01T12:00:00")
+    refused(2, "started as of 2024-01-02T10:00:01", "--as-of", "2024-01-01T12:00:00")
     refused(2, "started with other settings", "--set", "als.rank=8")
     write_day(shop, 3)
     refused(4, "the source has changed since run nightly read it")
