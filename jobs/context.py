@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 import time
 import uuid
@@ -11,16 +12,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from recsys_spark.config import Settings, load_settings
 from recsys_spark.config.load import settings_sha256
-from recsys_spark.errors import NotFoundError, RecsysError, SettingsError
+from recsys_spark.errors import NotFoundError, PrerequisiteError, RecsysError, SettingsError
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.lake import Commit, Lake, claim, require_claim
 from recsys_spark.session import open_session
 
 log = logging.getLogger("recsys")
+
+_STORAGE_FAULT = re.compile(
+    r"No space left on device|Disk quota exceeded|Read-only file system|Permission denied|Mkdirs failed to create \S+"
+    r"|DELTA_CANNOT_CREATE_LOG_PATH\] [^\n]+"
+)
+"""What the system says, through Python, Hadoop or Delta, when a file cannot be written."""
 
 
 @dataclass(frozen=True)
@@ -183,11 +192,30 @@ def run_job(
     arguments = accepted.parse_args(argv)
     try:
         job = open_job(name, arguments)
-        with_stage(name, lambda: run(job))
+        with_storage_told(lambda: with_stage(name, lambda: run(job)))
     except RecsysError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def with_storage_told(work: Callable[[], None]) -> None:
+    """Do the work; a full or closed disk becomes one message.
+
+    Raises:
+        PrerequisiteError: the system would not take a file.
+    """
+    try:
+        work()
+    except (OSError, PySparkException, Py4JJavaError) as error:
+        fault = _STORAGE_FAULT.search(str(error))
+        if fault is None:
+            raise
+        raise PrerequisiteError(
+            f"a file could not be written: {fault[0]}. What was committed stays, and readers see the last release; "
+            "make room for the lake and for Spark's temporary files, or allow writing there, and run this again with "
+            "the same --run-id"
+        ) from error
 
 
 def open_job(name: str, arguments: argparse.Namespace) -> Job:
