@@ -16,10 +16,10 @@ STAMPS := $(VENV)/stamps
 STEP := deploy/setup/step.sh
 HOROVOD := deploy/horovod/build.sh deploy/horovod/patch_source.py deploy/horovod/requirements.txt
 
-.PHONY: help demo test check bench clean setup prerequisites
+.PHONY: help demo test test-faults check bench clean setup prerequisites
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 13
 
 demo: setup ## set up, refresh and backtest on Complete Journey, and print a few users' lists
 	@echo "[5/6] recsys refresh --conf $(CONF) --run-id $(RUN_ID): ingest to published lists, the longest step …"
@@ -30,6 +30,9 @@ demo: setup ## set up, refresh and backtest on Complete Journey, and print a few
 
 test: check ## set up, check, and run all tests
 	@$(BIN)/python -m pytest
+
+test-faults: setup ## kill, starve and mistreat real refreshes; takes hours
+	@$(BIN)/python -m pytest tests/faults -m faults
 
 check: setup ## set up, then ruff, mypy and import-linter
 	@$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import re
 import sys
 import time
 import uuid
@@ -13,16 +14,24 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from recsys_spark.config import Settings, load_settings
 from recsys_spark.config.load import settings_sha256
-from recsys_spark.errors import NotFoundError, RecsysError, SettingsError
+from recsys_spark.errors import NotFoundError, PrerequisiteError, RecsysError, SettingsError
 from recsys_spark.kernels.grid import Grid
-from recsys_spark.lake import Commit, Lake
+from recsys_spark.lake import Commit, Lake, claim, require_claim
 from recsys_spark.session import open_session
 
 log = logging.getLogger("recsys")
+
+_STORAGE_FAULT = re.compile(
+    r"No space left on device|Disk quota exceeded|Read-only file system|Permission denied|Mkdirs failed to create \S+"
+    r"|DELTA_CANNOT_CREATE_LOG_PATH\] [^\n]+"
+)
+"""What the system says, through Python, Hadoop or Delta, when a file cannot be written."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,10 @@ class Job:
     as_of: datetime | None = None
     versions: dict[tuple[str, str], int] = field(default_factory=dict)
     """Version of each table that this run read or wrote, by fold and name."""
+    source_sha256: str = ""
+    """Fingerprint of the source, while an ingest writes."""
+    driver: str = ""
+    """Token of this driver where it claimed the run, as a refresh does."""
     arguments: argparse.Namespace = field(default_factory=argparse.Namespace)
 
     @property
@@ -58,7 +71,7 @@ class Job:
     def commit(self) -> Commit:
         """Metadata for this run's commits."""
         as_of = self.as_of.isoformat() if self.as_of else ""
-        return Commit(self.run_id, self.fold, as_of, settings_sha256(self.settings))
+        return Commit(self.run_id, self.fold, as_of, settings_sha256(self.settings), self.source_sha256)
 
     @property
     def asked_as_of(self) -> datetime | None:
@@ -68,6 +81,19 @@ class Job:
     def ingested(self) -> Job:
         """The same run with the as-of time that its ingest used."""
         return replace(self, as_of=_as_of_by_run(self.lake)[self.run_id])
+
+    def claimed(self) -> Job:
+        """The same run, taken over from every driver before; see ``lake.claims``."""
+        return replace(self, driver=claim(self.lake, self.commit))
+
+    def require_claim(self) -> None:
+        """See that this run is still this driver's, where it was claimed.
+
+        Raises:
+            ConflictError: another driver took it over.
+        """
+        if self.driver:
+            require_claim(self.lake, self.run_id, self.driver)
 
     def with_fold(self, fold: str) -> Job:
         """The same run on the other fold."""
@@ -88,8 +114,13 @@ class Job:
         return lake.read(name, self.versions.get(key))
 
     def write(self, name: str, frame: DataFrame) -> None:
-        """Replace a table of this fold in one commit."""
+        """Replace a table of this fold in one commit.
+
+        Raises:
+            ConflictError: another driver took the run over, or committed to the table meanwhile.
+        """
         started = time.monotonic()
+        self.require_claim()
         version = self.lake.overwrite(name, frame, self.commit)
         self.versions[(self.fold, name)] = version
         log.info("  %s%s: version %d in %.1f s", _prefix(self.fold), name, version, time.monotonic() - started)
@@ -163,11 +194,30 @@ def run_job(
     arguments = accepted.parse_args(argv)
     try:
         job = open_job(name, arguments)
-        with_stage(name, lambda: run(job))
+        with_storage_told(lambda: with_stage(name, lambda: run(job)))
     except RecsysError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def with_storage_told(work: Callable[[], None]) -> None:
+    """Do the work; a full or closed disk becomes one message.
+
+    Raises:
+        PrerequisiteError: the system would not take a file.
+    """
+    try:
+        work()
+    except (OSError, PySparkException, Py4JJavaError) as error:
+        fault = _STORAGE_FAULT.search(str(error))
+        if fault is None:
+            raise
+        raise PrerequisiteError(
+            f"a file could not be written: {fault[0]}. What was committed stays, and readers see the last release; "
+            "make room for the lake and for Spark's temporary files, or allow writing there, and run this again with "
+            "the same --run-id"
+        ) from error
 
 
 def open_job(name: str, arguments: argparse.Namespace) -> Job:

@@ -9,7 +9,9 @@ from datetime import datetime
 from pyspark import StorageLevel
 
 from jobs.context import Job, run_job
+from jobs.pipeline import require_same_start
 from recsys_spark.events.clean import check_balance, judge, latest_plausible, require_events, settle
+from recsys_spark.sources.fingerprint import fingerprint
 from recsys_spark.sources.formats import readable
 from recsys_spark.sources.raw import RawTables
 from recsys_spark.sources.read import read_source
@@ -23,9 +25,12 @@ def run(job: Job) -> None:
     Events count up to the as-of time that was asked for, else up to the latest plausible one: a lake that holds an
     earlier day moves on with its source.
     """
+    require_same_start(job)
+    # Before the rows are read: a source that changes meanwhile is then refused when the run is resumed.
+    source_sha256 = fingerprint(job.spark, job.settings.source)
     raw = read_source(job.spark, job.settings.source)
     as_of = job.asked_as_of or _as_of(job, raw)
-    job = replace(job, as_of=as_of)
+    job = replace(job, as_of=as_of, source_sha256=source_sha256)
     judged = judge(raw.events, raw.users, raw.items, as_of, job.settings.cleaning)
     kept = [frame.persist(StorageLevel.MEMORY_AND_DISK) for frame in (judged.events, judged.users, judged.items)]
     cleaned = settle(judged)

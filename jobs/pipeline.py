@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from jobs.context import Job, log, with_stage
-from recsys_spark.errors import SettingsError
+from recsys_spark.errors import SettingsError, SourceError
+from recsys_spark.sources.fingerprint import fingerprint
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,10 @@ REFRESH = (
 def run_steps(job: Job, steps: Sequence[Step]) -> Job:
     """Run each step that this run has not finished; a finished step is one whose tables this run has committed.
 
-    Returns the job with the as-of time that its ingest settled.
+    Returns the job with the as-of time that its ingest settled, and with its claim to the run.
     """
-    require_same_settings(job)
+    require_same_start(job)
+    job = job.claimed()
     for number, step in enumerate(steps, start=1):
         title = f"[{number}/{len(steps)}] {step.title}"
         module = importlib.import_module(f"jobs.{step.name}")
@@ -62,15 +64,26 @@ def run_steps(job: Job, steps: Sequence[Step]) -> Job:
     return job
 
 
-def require_same_settings(job: Job) -> None:
-    """A run keeps its settings from start to end.
+def require_same_start(job: Job) -> None:
+    """A run keeps its settings, its as-of time and its source from start to end.
 
     Raises:
-        SettingsError: this run id was started with other settings.
+        SettingsError: this run id was started with other settings, or with another as-of time.
+        SourceError: this run id has read the source as it was before it changed.
     """
-    for _, written in job.lake.with_fold("full").commits("events"):
-        if written["run_id"] == job.run_id and written["settings_sha256"] != job.commit.settings_sha256:
-            raise SettingsError(
-                f"run {job.run_id} was started with other settings (hash {written['settings_sha256'][:12]}, now "
-                f"{job.commit.settings_sha256[:12]}); resume it with the same ones, or take another --run-id"
-            )
+    commits = job.lake.with_fold("full").commits("events")
+    begun = next((written for _, written in commits if written["run_id"] == job.run_id), None)
+    if begun is None:
+        return
+    remedy = f"take another --run-id, or resume run {job.run_id} as it was started"
+    if begun["settings_sha256"] != job.commit.settings_sha256:
+        raise SettingsError(
+            f"run {job.run_id} was started with other settings (hash {begun['settings_sha256'][:12]}, now "
+            f"{job.commit.settings_sha256[:12]}); {remedy}"
+        )
+    asked = job.asked_as_of
+    if asked and asked.isoformat() != begun["as_of"]:
+        raise SettingsError(f"run {job.run_id} was started as of {begun['as_of']}, now {asked.isoformat()}; {remedy}")
+    source = begun.get("source_sha256")
+    if source and source != fingerprint(job.spark, job.settings.source):
+        raise SourceError(f"the source has changed since run {job.run_id} read it; {remedy}")

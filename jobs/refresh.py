@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from pyspark.sql.functions import desc
 
+from jobs.audit import audit
 from jobs.context import Job, log, run_job
-from jobs.pipeline import REFRESH, require_same_settings, run_steps
-from jobs.recommend import gaps
+from jobs.pipeline import REFRESH, require_same_start, run_steps
 from recsys_spark.config.load import settings_json
 from recsys_spark.contracts import ALL_TABLES
-from recsys_spark.evaluate.audit import findings, headline
+from recsys_spark.evaluate.audit import headline
 from recsys_spark.lake import Release, publish, refuse
 
 OUTPUTS = ("releases",)
@@ -24,13 +24,14 @@ OUTPUTS = ("releases",)
 def run(job: Job) -> None:
     """All steps, the audit, and one row in releases."""
     job = job.with_fold("full")
-    require_same_settings(job)
+    require_same_start(job)
     if job.finished(OUTPUTS):
         log.info("run %s was published before; nothing to do", job.run_id)
         return
     job = run_steps(job, REFRESH)
     release = _release(job)
-    found = findings(job.read("recommendations"), gaps(job))
+    found = audit(job)
+    job.require_claim()
     if found:
         refuse(job.lake, release, job.commit, found)
     publish(job.lake, release, job.commit)

@@ -66,6 +66,7 @@ def _files(job: Job, name: str) -> tuple[str, ...]:
 
 
 def _store(job: Job, trained: Trained) -> None:
+    job.require_claim()  # a driver that took over while this one trained replaces the vectors
     job.describe("store tower vectors")
     job.write("tower_vectors", job.spark.read.parquet(f"file://{trained.vectors}"))
     log_schema = spark_schema(table("training_log"))

@@ -52,3 +52,9 @@ class PrerequisiteError(RecsysError):
     """The machine lacks something the job needs."""
 
     exit_code = 8
+
+
+class ConflictError(RecsysError):
+    """Another driver took the run over, or committed to the same table at the same moment."""
+
+    exit_code = 9

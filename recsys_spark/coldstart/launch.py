@@ -6,6 +6,7 @@ network sends (CVE-2024-10190) and are never used.
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import json
 import logging
@@ -15,6 +16,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -46,7 +49,8 @@ class Trained:
 def train(spec: TrainingSpec, processes: int, launcher: Launcher, timeout_minutes: float) -> Trained:
     """Run one training in processes of its own and wait for it.
 
-    A training of the same spec that was cut short is resumed from its last checkpoint.
+    A training of the same spec that was cut short is resumed from its last checkpoint. Where another driver of the same
+    run trains, or the processes of one that was killed have not ended yet, this waits for them.
 
     Args:
         spec: what to train; its folder receives everything that is written.
@@ -58,9 +62,9 @@ def train(spec: TrainingSpec, processes: int, launcher: Launcher, timeout_minute
         PrerequisiteError: horovodrun was asked for and is not installed.
         TrainingError: the processes failed or did not finish in time; the message ends with their last lines.
     """
-    path = prepared(spec)
     output = Path(spec.folder) / "processes.log"
-    with output.open("wb") as sink:
+    with alone_in(output.parent) as lock, output.open("wb") as sink:
+        path = prepared(spec)
         process = subprocess.Popen(
             command(path, processes, launcher),
             stdout=sink,
@@ -68,6 +72,7 @@ def train(spec: TrainingSpec, processes: int, launcher: Launcher, timeout_minute
             stdin=subprocess.DEVNULL,
             env=_environment(),
             start_new_session=True,
+            pass_fds=(lock,),
         )
         try:
             finished = _follow(process, spec.metric_log, time.monotonic() + timeout_minutes * 60)
@@ -78,6 +83,19 @@ def train(spec: TrainingSpec, processes: int, launcher: Launcher, timeout_minute
     if process.returncode != 0:
         raise TrainingError(_failure(f"ended with code {process.returncode}, expected 0", output))
     return result(spec)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[int]:
+    """Wait for the lock on a folder and hold it; the system frees it when every process that has it ends.
+
+    Yields:
+        The lock's file descriptor.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock.fileno()
 
 
 def prepared(spec: TrainingSpec) -> Path:

@@ -40,8 +40,9 @@ def load_settings(
 
 
 def settings_sha256(settings: Settings) -> str:
-    """Hash of the resolved settings; equal settings have equal hashes."""
-    return hashlib.sha256(settings_json(settings).encode()).hexdigest()
+    """Hash of the resolved settings; where the lake lies does not count, so that a lake that was moved goes on."""
+    values = settings.model_dump(mode="json", exclude={"lake"})
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def settings_json(settings: Settings) -> str:

@@ -311,6 +311,15 @@ class BacktestSettings(Group):
     seed: int = 0
 
 
+class AuditSettings(Group):
+    """How far a refresh may fall behind the release that it follows and still be published."""
+
+    max_row_fall: Share = 0.5
+    """Share of the rows of events, users, items or recommendations that may be gone; 1 allows any fall."""
+    max_metric_fall: Share = 0.2
+    """Share of a headline metric that may be gone, judged by the upper end of its interval; 1 allows any fall."""
+
+
 class Settings(Group):
     """Everything that one deployment sets."""
 
@@ -325,3 +334,4 @@ class Settings(Group):
     blocks: BlockSettings = BlockSettings()
     rank: RankSettings = RankSettings()
     backtest: BacktestSettings = BacktestSettings()
+    audit: AuditSettings = AuditSettings()

@@ -95,6 +95,18 @@ SETTINGS_TRIALS = Contract(
     ),
 )
 
+CLAIMS = Contract(
+    name="claims",
+    row="one driver that took a run up; the last one may go on",
+    made_by="refresh",
+    key=("run_id", "driver"),
+    fields=(
+        F("run_id", "string", "name of the run"),
+        F("attempt", "int", "1 for the driver that began the run, one more for each that took it up again"),
+        F("driver", "string", "token of the driver; of equal attempts, the larger one counts"),
+    ),
+)
+
 RELEASES = Contract(
     name="releases",
     row="one refresh that was published, refused, or withdrawn later",

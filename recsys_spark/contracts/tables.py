@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recsys_spark.contracts.list_tables import (
+    CLAIMS,
     ITEM_AUDIENCES,
     METRICS,
     RECOMMENDATIONS,
@@ -68,6 +69,7 @@ ALL_TABLES: dict[str, Contract] = {
         ITEM_AUDIENCES,
         METRICS,
         SETTINGS_TRIALS,
+        CLAIMS,
         RELEASES,
     )
 }

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from collections.abc import Mapping
+
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 HEADLINE = ("recall", "ndcg")
+COUNTED = ("events", "users", "items", "recommendations")
+"""Tables whose rows are compared with those of the release before."""
 
 
-def findings(recommendations: DataFrame, gaps: DataFrame) -> list[str]:
-    """Everything that is wrong, in words; empty when the lists may be published.
+def findings(recommendations: DataFrame, item_audiences: DataFrame, gaps: DataFrame) -> list[str]:
+    """Everything that is wrong with the lists themselves, in words; empty when they may be published.
 
     Args:
         recommendations: the table.
+        item_audiences: the table.
         gaps: shelf, expected, short_users: shelves on which users have fewer rows than the shelf has for them.
     """
     checked = recommendations.agg(
         F.count("*").alias("n"),
-        F.count_if(F.isnan("score") | F.col("score").isNull()).alias("broken"),
+        F.count_if(_not_finite("score")).alias("broken"),
         (F.count("*") - F.count_distinct("shelf", "user_id", "rank")).alias("same_place"),
         (F.count("*") - F.count_distinct("shelf", "user_id", "item_id")).alias("same_item"),
     ).collect()[0]
+    broken_audiences = item_audiences.where(_not_finite("score")).count()
     lines = []
     if not checked["n"]:
         lines.append("recommendations: no rows")
     if checked["broken"]:
         lines.append(f"recommendations: {checked['broken']} rows without a finite score")
+    if broken_audiences:
+        lines.append(f"item_audiences: {broken_audiences} rows without a finite score")
     if checked["same_place"]:
         lines.append(f"recommendations: {checked['same_place']} rows share shelf, user and rank with another")
     if checked["same_item"]:
@@ -37,8 +45,37 @@ def findings(recommendations: DataFrame, gaps: DataFrame) -> list[str]:
     return lines
 
 
-def headline(metrics: DataFrame, k: int) -> dict[str, float]:
-    """The backtest's figures that a release carries, by slice/metric@k."""
+def falls(
+    what: str, found: Mapping[str, float], before: Mapping[str, float], max_fall: float, setting: str
+) -> list[str]:
+    """What fell by more than a share of what the release before has; what one of the two lacks is not compared.
+
+    Args:
+        what: of what the numbers are, such as rows.
+        found: this refresh's numbers by name.
+        before: the release's.
+        max_fall: share that may be gone.
+        setting: name of the setting that allows more.
+
+    >>> falls("rows", {"users": 40, "items": 9}, {"users": 100, "items": 10}, 0.5, "audit.max_row_fall")
+    ['rows of users: found 40, the release before has 100; audit.max_row_fall allows no less than 50']
+    """
+    least = {name: before[name] * (1 - max_fall) for name in sorted(found.keys() & before.keys())}
+    return [
+        f"{what} of {name}: found {found[name]:.6g}, the release before has {before[name]:.6g}; "
+        f"{setting} allows no less than {floor:.6g}"
+        for name, floor in least.items()
+        if not found[name] >= floor  # so that NaN is a fall
+    ]
+
+
+def headline(metrics: DataFrame, k: int, column: str = "value") -> dict[str, float]:
+    """The backtest's figures that a release carries, by slice/metric@k; ``column`` high gives their upper ends."""
     kept = metrics.where(F.col("model") == "recsys").where(F.col("bucket") == "all").where(F.col("k") == k)
-    rows = kept.where(F.col("metric").isin(*HEADLINE)).select("slice", "metric", "value").collect()
-    return {f"{row['slice']}/{row['metric']}@{k}": row["value"] for row in rows}
+    rows = kept.where(F.col("metric").isin(*HEADLINE)).select("slice", "metric", column).collect()
+    return {f"{row['slice']}/{row['metric']}@{k}": row[column] for row in rows}
+
+
+def _not_finite(name: str) -> Column:
+    """Null, NaN or infinite."""
+    return F.col(name).isNull() | F.isnan(name) | (F.abs(name) == float("inf"))

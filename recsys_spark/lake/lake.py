@@ -8,14 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from delta.tables import DeltaTable
-from pyspark.errors import PySparkException
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from recsys_spark.contracts import Contract, table
 from recsys_spark.contracts.spark import conform
-from recsys_spark.errors import ContractError, NotFoundError
+from recsys_spark.errors import ConflictError, ContractError, NotFoundError
 
+_CONFLICT = re.compile(r"\[DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)")
+"""Delta's word that another commit came first, in each kind of exception that Spark brings it in."""
 _NULL_MARK = "null in a column that may hold none: "
 HISTORY_LIMIT = 1000
 
@@ -28,6 +31,8 @@ class Commit:
     fold: str
     as_of: str
     settings_sha256: str
+    source_sha256: str = ""
+    """Fingerprint of the source, in the commits of an ingest."""
 
 
 class Lake:
@@ -54,7 +59,12 @@ class Lake:
 
     def exists(self, name: str) -> bool:
         """Whether the table has a commit."""
-        return DeltaTable.isDeltaTable(self.spark, self.path(name))
+        # DeltaTable.isDeltaTable would trust what this session remembers of a log whose first commit was on its way.
+        try:
+            self.spark.read.format("delta").load(self.path(name))
+        except AnalysisException:
+            return False
+        return True
 
     def read(self, name: str, version: int | None = None) -> DataFrame:
         """The table, at a version or the latest.
@@ -81,6 +91,7 @@ class Lake:
 
         Raises:
             ContractError: columns or types differ, or a column that may hold no null holds one.
+            ConflictError: another driver committed to the table meanwhile.
         """
         return self._write(name, frame, commit, "overwrite")
 
@@ -129,14 +140,11 @@ class Lake:
             writer = writer.option("overwriteSchema", "true")
         try:
             writer.save(self.path(name))
-        except PySparkException as error:
-            found = re.search(re.escape(_NULL_MARK) + r"(\w+\.\w+)", str(error))
-            if found:
-                raise ContractError(
-                    f"table {name}: found {_NULL_MARK}{found[1]}; expected a value in every row. "
-                    f"Nothing was written; mend the step that makes it ({contract.made_by})."
-                ) from error
-            raise
+        except (PySparkException, Py4JJavaError) as error:
+            known = _known_fault(contract, commit, str(error))
+            if known is None:
+                raise
+            raise known from error
         version = self.committed(name, commit)
         if version is None:
             raise NotFoundError(f"table {name}: the commit of run {commit.run_id} is not in its history")
@@ -158,6 +166,22 @@ def _refuse_nulls(contract: Contract, frame: DataFrame) -> DataFrame:
         )
 
     return frame.select(*[required(name) for name in contract.columns])
+
+
+def _known_fault(contract: Contract, commit: Commit, told: str) -> ConflictError | ContractError | None:
+    """What a failed write says, where it is something that a user can act on."""
+    if _CONFLICT.search(told):
+        return ConflictError(
+            f"table {contract.name}: another driver committed to it while run {commit.run_id} wrote; nothing of this "
+            "write was kept. When the other driver has ended, run this again with the same --run-id"
+        )
+    found = re.search(re.escape(_NULL_MARK) + r"(\w+\.\w+)", told)
+    if found:
+        return ContractError(
+            f"table {contract.name}: found {_NULL_MARK}{found[1]}; expected a value in every row. "
+            f"Nothing was written; mend the step that makes it ({contract.made_by})."
+        )
+    return None
 
 
 def _first_line(error: Exception) -> str:

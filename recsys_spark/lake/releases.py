@@ -69,6 +69,11 @@ def current_release(lake: Lake) -> Release:
     return _standing(lake)[0]
 
 
+def release_before(lake: Lake, as_of: datetime) -> Release | None:
+    """The release that one of this as-of time follows: the latest that stands and is not of a later time; if any."""
+    return next((release for release in _published(lake) if release.as_of <= as_of), None)
+
+
 def roll_back(lake: Lake, to: str | None, commit: Commit) -> Release:
     """Withdraw, in one commit, every release that stands above an earlier one, so that readers see that one again.
 
@@ -100,16 +105,28 @@ def roll_back(lake: Lake, to: str | None, commit: Commit) -> Release:
 
 
 def _standing(lake: Lake) -> list[Release]:
+    """As _published; at least one.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    if not lake.with_fold("full").exists("releases"):
+        raise NotFoundError(f"there is no release in the lake at {lake.root}; run `recsys refresh` first")
+    found = _published(lake)
+    if not found:
+        raise NotFoundError(f"no refresh of the lake at {lake.root} was fit to be published; table releases says why")
+    return found
+
+
+def _published(lake: Lake) -> list[Release]:
     """Published and not withdrawn, the current one first."""
     full = lake.with_fold("full")
     if not full.exists("releases"):
-        raise NotFoundError(f"there is no release in the lake at {lake.root}; run `recsys refresh` first")
+        return []
     order = {written["run_id"]: version for version, written in full.commits("releases")}
     rows = full.read("releases").where(F.col("state").isin("published", "withdrawn")).collect()
     withdrawn = {row["run_id"] for row in rows if row["state"] == "withdrawn"}
     standing = [row for row in rows if row["run_id"] not in withdrawn]
-    if not standing:
-        raise NotFoundError(f"no refresh of the lake at {lake.root} was fit to be published; table releases says why")
     standing.sort(key=lambda row: (row["as_of"], order.get(row["run_id"], -1)), reverse=True)
     # Spark hands timestamps to Python without a zone, in the machine's own.
     return [Release(**{**row.asDict(), "as_of": row["as_of"].astimezone(UTC)}) for row in standing]

@@ -1,7 +1,9 @@
 """Training as a whole on the planted shop: in this process, and over launched processes."""
 
 import json
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +124,23 @@ def test_a_failed_training_tells_its_last_lines(tmp_path):
 def test_a_training_past_its_time_is_ended(spec_in, tmp_path):
     with pytest.raises(TrainingError, match=r"took more than coldstart\.timeout_minutes, 0\.01"):
         launch.train(spec_in(tmp_path), 1, "single", timeout_minutes=0.01)
+
+
+def test_a_training_waits_for_the_processes_of_another_in_its_folder(tmp_path):
+    with launch.alone_in(tmp_path) as lock:
+        orphan = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=(lock,))
+    entered = threading.Event()
+
+    def enter() -> None:
+        with launch.alone_in(tmp_path):
+            entered.set()
+
+    waiting = threading.Thread(target=enter)
+    waiting.start()
+    assert not entered.wait(0.5)
+    orphan.communicate(b"end")
+    assert entered.wait(10)
+    waiting.join()
 
 
 def test_the_command_follows_the_launcher(monkeypatch):

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 from chispa import assert_df_equality
 from pyspark.sql import functions as F
@@ -44,6 +46,16 @@ def test_every_difference_is_named(lake, spark):
     for part in ("user_id: missing", "found User_id", "factors: missing", "extra: found string"):
         assert part in str(error.value)
     assert not lake.exists("user_factors")
+
+
+def test_a_table_appears_to_a_session_that_looked_while_its_first_commit_was_on_its_way(lake, spark, rows, tmp_path):
+    elsewhere = Lake(spark, str(tmp_path / "elsewhere"))
+    elsewhere.overwrite("user_factors", rows("user_factors", {"user_id": "u1"}), RUN)
+    (tmp_path / "user_factors" / "_delta_log" / "_staged_commits").mkdir(parents=True)
+    assert not lake.exists("user_factors")
+    shutil.copytree(elsewhere.path("user_factors"), lake.path("user_factors"), dirs_exist_ok=True)
+    assert lake.exists("user_factors")
+    assert len(lake.commits("user_factors")) == 1
 
 
 def test_null_in_a_required_column_names_the_column_and_writes_nothing(lake, rows):

@@ -1,0 +1,37 @@
+"""Whether a refresh is fit to be published: its lists by themselves, and beside the release that it follows."""
+
+from __future__ import annotations
+
+from jobs.context import Job, log
+from jobs.recommend import gaps
+from recsys_spark.errors import NotFoundError
+from recsys_spark.evaluate.audit import COUNTED, falls, findings, headline
+from recsys_spark.lake import Release, release_before
+
+
+def audit(job: Job) -> list[str]:
+    """Everything that speaks against publishing, in words; runs Spark jobs."""
+    job.describe("audit")
+    return [*findings(job.read("recommendations"), job.read("item_audiences"), gaps(job)), *_falls(job)]
+
+
+def _falls(job: Job) -> list[str]:
+    """How far this refresh falls behind the release that it follows, where that is more than the settings allow."""
+    before, allowed = release_before(job.lake, job.cutoff), job.settings.audit
+    if before is None:
+        return []
+    rows = {name: job.read(name).count() for name in COUNTED}
+    reached = headline(job.with_fold("backtest").read("metrics"), job.settings.backtest.k, "high")
+    return [
+        *falls("rows", rows, _rows(job, before), allowed.max_row_fall, "audit.max_row_fall"),
+        *falls("metric", reached, before.metrics, allowed.max_metric_fall, "audit.max_metric_fall"),
+    ]
+
+
+def _rows(job: Job, release: Release) -> dict[str, int]:
+    """Rows of a release's tables; one whose tables are gone has nothing to compare with."""
+    try:
+        return {name: release.read(job.lake, name).count() for name in COUNTED if name in release.tables}
+    except NotFoundError as error:
+        log.warning("  rows are not compared with release %s: %s", release.run_id, error)
+        return {}

@@ -1,0 +1,53 @@
+"""Which driver may go on with a run: the one that claimed it last.
+
+A driver that takes a run up says so with a row in the table ``claims``; before each write it looks whether a later
+claim is there, and if so stops. No clock and no lock is asked, so that a killed driver blocks nobody. A driver that
+looked just before the later claim may still finish one write: the transaction id of a commit lets each happen once, and
+the later driver reads what was committed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+
+from pyspark.sql import functions as F
+
+from recsys_spark.contracts import table
+from recsys_spark.contracts.spark import spark_schema
+from recsys_spark.errors import ConflictError
+from recsys_spark.lake.lake import Commit, Lake
+
+
+def claim(lake: Lake, commit: Commit) -> str:
+    """Take the run over from every driver before, in one commit, and return this driver's token."""
+    driver = str(uuid.uuid4())
+    row = (commit.run_id, _last(lake, commit.run_id)[0] + 1, driver)
+    frame = lake.spark.createDataFrame([row], spark_schema(table("claims")))
+    # A transaction id of its own: every claim counts, also one of many by the same run.
+    lake.append("claims", frame, replace(commit, run_id=f"{commit.run_id}/claim/{driver}"))
+    return driver
+
+
+def require_claim(lake: Lake, run_id: str, driver: str) -> None:
+    """See that no other driver took the run over.
+
+    Raises:
+        ConflictError: one did.
+    """
+    attempt, holder = _last(lake, run_id)
+    if holder != driver:
+        raise ConflictError(
+            f"run {run_id} was taken over by another driver (attempt {attempt}), so this one stops; what it committed "
+            "stays and is used. Follow the other driver, or wait until it has ended and run this again"
+        )
+
+
+def _last(lake: Lake, run_id: str) -> tuple[int, str]:
+    """The claim that counts: the highest attempt; of two that were made at once, the larger token."""
+    full = lake.with_fold("full")
+    if not full.exists("claims"):
+        return 0, ""
+    claims = full.read("claims").where(F.col("run_id") == run_id)
+    last = claims.agg(F.max(F.struct("attempt", "driver")).alias("last")).collect()[0]["last"]
+    return (last["attempt"], last["driver"]) if last else (0, "")

@@ -1,0 +1,92 @@
+"""Real drivers for the tests of faults: a job in a process group of its own, so that a test can kill all of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from recsys_spark.lake import Lake
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+# A driver lives for a minute or less: what the second compiler and a parallel collector save later, it never gets back.
+SHORT_LIVED_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a driver ended: its exit code (-9: killed), and all that it printed."""
+
+    code: int
+    output: str
+
+
+def start_driver(module: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
+    """Start ``python -m MODULE ARGUMENTS`` with its JVM in a process group of its own, which prints into ``log``."""
+    with log.open("wb") as sink:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=CHECKOUT,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT), "JAVA_TOOL_OPTIONS": SHORT_LIVED_JVM},
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def end_of(driver: subprocess.Popen[bytes], log: Path, timeout: float = 1200) -> Ended:
+    """Wait for the driver; one that takes longer is killed, with its JVM."""
+    try:
+        code = driver.wait(timeout)
+    finally:
+        kill(driver)
+    return Ended(code, log.read_text(encoding="utf-8", errors="replace"))
+
+
+def kill(driver: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to the driver, its JVM and its Python workers; none of them gets to do anything more."""
+    try:
+        os.killpg(driver.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    driver.wait()
+
+
+def run_driver(module: str, *arguments: str, log: Path, timeout: float = 1200) -> Ended:
+    """Start a driver and wait for its end."""
+    return end_of(start_driver(module, *arguments, log=log), log, timeout)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A lake, the settings file that names it, and one run in it."""
+
+    root: Path
+    conf: Path
+    run_id: str
+    log: Path
+    """Where drivers print."""
+
+    def refresh(self, *more: str) -> Ended:
+        """A real refresh in a process of its own; a later --run-id in ``more`` wins."""
+        return run_driver("jobs.refresh", *self.arguments(*more), log=self.log)
+
+    def arguments(self, *more: str) -> list[str]:
+        """Arguments that name this lake and run."""
+        return ["--conf", str(self.conf), "--set", f"lake.path={self.root}", "--run-id", self.run_id, *more]
+
+    def lake(self, spark: SparkSession) -> Lake:
+        """The lake, read by the tests' own session."""
+        return Lake(spark, str(self.root))
+
+    def copied(self, folder: Path) -> Shop:
+        """The same with a copy of the lake in an empty folder, where a test may change it."""
+        shutil.copytree(self.root, folder / "lake")
+        return replace(self, root=folder / "lake", log=folder / "driver.log")

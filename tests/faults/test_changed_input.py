@@ -1,0 +1,78 @@
+"""A run keeps its source, its as-of time and its settings: others under its id are refused, and nothing changes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from jobs import ingest, refresh
+from recsys_spark.config.settings import SourceSettings
+from recsys_spark.lake import Lake
+from recsys_spark.sources.fingerprint import fingerprint
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A folder of events in two files, and a settings file."""
+    for day in (1, 2):
+        write_day(tmp_path, day)
+    source = f"{{kind: files, events: {{path: {tmp_path}/events, format: jsonl}}}}"
+    (tmp_path / "shop.yaml").write_text(f"lake: {{path: {tmp_path}/lake}}\nsource: {source}\n")
+    return tmp_path
+
+
+def write_day(folder: Path, day: int, item: str = "i") -> None:
+    row = {"user_id": "u", "item_id": item, "event_type": "purchase", "ts": f"2024-01-0{day}T10:00:00"}
+    (folder / "events").mkdir(exist_ok=True)
+    (folder / "events" / f"{day}.jsonl").write_text(json.dumps(row))
+
+
+def arguments(folder: Path, *more: str) -> list[str]:
+    return ["--conf", str(folder / "shop.yaml"), "--run-id", "nightly", *more]
+
+
+def contents(folder: Path) -> dict[str, int]:
+    """Every file of the lake with its time of change."""
+    return {str(path): path.stat().st_mtime_ns for path in (folder / "lake").rglob("*")}
+
+
+def test_what_has_changed_since_a_run_began_is_named_and_nothing_is_written(shop, spark, capsys):
+    assert ingest.main(arguments(shop)) == 0
+    before = contents(shop)
+
+    def refused(code: int, told: str, *more: str) -> None:
+        for job in (refresh, ingest):
+            assert job.main(arguments(shop, *more)) == code
+            assert told in capsys.readouterr().err
+        assert contents(shop) == before
+
+    refused(2, "started as of 2024-01-02T10:00:01", "--as-of", "2024-01-01T12:00:00")
+    refused(2, "started with other settings", "--set", "als.rank=8")
+    write_day(shop, 3)
+    refused(4, "the source has changed since run nightly read it")
+    (shop / "events" / "3.jsonl").unlink()
+    write_day(shop, 2, item="j")
+    refused(4, "take another --run-id")
+    assert [r.item_id for r in Lake(spark, str(shop / "lake")).read("events").collect()] == ["i", "i"]
+
+
+def test_a_delta_source_changes_with_its_commits_alone(spark, tmp_path):
+    frame = spark.createDataFrame([("u", "i")], "user_id string, item_id string")
+    frame.write.format("delta").save(str(tmp_path / "events"))
+    settings = SourceSettings.model_validate(
+        {"kind": "files", "events": {"path": str(tmp_path / "events"), "format": "delta"}}
+    )
+    first = fingerprint(spark, settings)
+    os.utime(next((tmp_path / "events").glob("*.parquet")), (0, 0))
+    assert fingerprint(spark, settings) == first
+    frame.write.format("delta").mode("append").save(str(tmp_path / "events"))
+    assert fingerprint(spark, settings) != first
+
+
+@pytest.mark.parametrize("kind", ["synthetic", "completejourney"])
+def test_a_source_without_files_stays_what_it_is(spark, kind):
+    settings = SourceSettings.model_validate({"kind": kind})
+    assert fingerprint(spark, settings) == fingerprint(spark, settings)
