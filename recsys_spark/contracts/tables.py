@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recsys_spark.contracts.list_tables import (
+    ERASURES,
     ITEM_AUDIENCES,
     METRICS,
     RECOMMENDATIONS,
@@ -67,6 +68,7 @@ ALL_TABLES: dict[str, Contract] = {
         ITEM_AUDIENCES,
         METRICS,
         RELEASES,
+        ERASURES,
     )
 }
 

@@ -1,6 +1,21 @@
 """The only code that reads or writes Delta tables."""
 
+from recsys_spark.lake.erase import Request, erase, erased_digests, require_not_ended
 from recsys_spark.lake.lake import Commit, Lake
 from recsys_spark.lake.releases import Release, current_release, publish, refuse, roll_back
+from recsys_spark.lake.vacuum import vacuum
 
-__all__ = ["Commit", "Lake", "Release", "current_release", "publish", "refuse", "roll_back"]
+__all__ = [
+    "Commit",
+    "Lake",
+    "Release",
+    "Request",
+    "current_release",
+    "erase",
+    "erased_digests",
+    "publish",
+    "refuse",
+    "require_not_ended",
+    "roll_back",
+    "vacuum",
+]
