@@ -29,7 +29,7 @@ def run(job: Job) -> None:
     trained = models(job.lake.root)
     if trained.exists():  # checkpoints and vectors by user; what a release needs of them is in its tables
         shutil.rmtree(trained)
-    for name, rows in erase(job.lake, request, job.commit).items():
+    for name, rows in sorted(erase(job.lake, request, job.commit).items()):
         log.info("  %s: %d rows erased", name, rows)
     if not keys:
         log.warning("  no privacy.pseudonym_key is set: erase these users at the source too, or they come back")

@@ -133,7 +133,7 @@ class _Source:
         if contract.personal("id"):
             return _split(rows, users, ["user_id"])
         if text := contract.personal("text"):
-            words = F.broadcast(users.select(_as_word(F.col("user_id")).alias("word")))
+            words = F.broadcast(users.select(as_word(F.col("user_id")).alias("word")))
             return _split(rows, words, F.regexp_like(rows[text], words["word"]))
         positions = self._positions(contract, fold, users)
         if positions is None:  # nobody can say whose rows these are
@@ -160,7 +160,7 @@ def _split(rows: DataFrame, keys: DataFrame, on: list[str] | Column) -> tuple[Da
     return rows.join(keys, on, "left_semi"), rows.join(keys, on, "left_anti")
 
 
-def _as_word(identifier: Column) -> Column:
+def as_word(identifier: Column) -> Column:
     """A pattern that finds an id in the text of a row, plain or as JSON escapes it, but not within a longer word."""
     escaped = F.regexp_replace(identifier, r'([\\"])', r"\\$1")
     plain, json = (F.regexp_replace(text, r"([^\p{L}\p{N}])", r"\\$1") for text in (identifier, escaped))
@@ -203,10 +203,10 @@ def _record(lake: Lake, request: Request, commit: Commit, erased: Mapping[str, i
 
 def _purge(lake: Lake, name: str, version: int) -> None:
     """Remove every data file and every log entry below a version; its checkpoint stands for what went before."""
+    lake.alter(name, f"UNSET TBLPROPERTIES IF EXISTS ('{_CHECKPOINT}')")
     remove_files(lake.spark, lake.path(name), 0)
     files, log = located(lake.spark, f"{lake.path(name)}/_delta_log")
     for status in files.listStatus(log):
         entry = status.getPath()
         if entry.getName()[:20].isdigit() and int(entry.getName()[:20]) < version:
             files.delete(entry, False)
-    lake.alter(name, f"UNSET TBLPROPERTIES IF EXISTS ('{_CHECKPOINT}')")
