@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -66,22 +68,26 @@ def files_with(root: Path, text: str) -> list[str]:
     """Every file below the folder that holds the text: in its name, its bytes, or the values of its Parquet columns.
 
     Parquet pages are compressed and encoded, so that raw bytes alone would miss what they hold; files that no table
-    refers to any more are looked into like all others.
+    refers to any more are looked into like all others. Files may come and go meanwhile.
     """
-    found = [path for path in sorted(root.rglob("*")) if path.is_file()]
+    found = sorted(Path(folder, name) for folder, _, names in os.walk(root) for name in names)
     return [str(path.relative_to(root)) for path in found if text in str(path) or _holds(path, text)]
 
 
 def _holds(path: Path, text: str) -> bool:
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return False
     encoded = text.encode(), text.encode("utf-16-le"), base64.b64encode(text.encode()).rstrip(b"=")[:-1]
     if any(one in content for one in encoded):
         return True
-    return content.startswith(b"PAR1") and any(text in value for value in _texts(path))
+    whole = content.startswith(b"PAR1") and content.endswith(b"PAR1") and len(content) > 8
+    return whole and any(text in value for value in _texts(content))
 
 
-def _texts(path: Path) -> Iterator[str]:
-    with pq.ParquetFile(path) as file:
+def _texts(content: bytes) -> Iterator[str]:
+    with pq.ParquetFile(BytesIO(content)) as file:
         yield str(file.metadata) + str(file.schema_arrow.metadata)
         for group in range(file.num_row_groups):
             yield from map(str, file.read_row_group(group).to_pylist())
