@@ -30,6 +30,8 @@ TOOLS = {
     "show": "Print a user's or an item's portrait: attributes, habits, history, lists with reason and evidence.",
     "export": "Copy a table of the current release to Parquet, CSV or JSON.",
     "rollback": "Return readers to an earlier release, in one commit.",
+    "erase": "Take users out of every table, file and log of the lake, and put that on record without their ids.",
+    "vacuum": "Remove files of earlier versions that nothing may still be reading.",
     "doctor": "Print versions, jars, memory and Horovod's state, and what is wrong with its remedy.",
 }
 

@@ -10,7 +10,10 @@ from pyspark import StorageLevel
 
 from jobs.context import Job, run_job
 from jobs.pipeline import require_same_start
+from recsys_spark.config.secret import keys_of
 from recsys_spark.events.clean import check_balance, judge, latest_plausible, require_events, settle
+from recsys_spark.events.pseudonyms import with_pseudonyms
+from recsys_spark.lake import erased_digests
 from recsys_spark.sources.fingerprint import fingerprint
 from recsys_spark.sources.formats import readable
 from recsys_spark.sources.raw import RawTables
@@ -28,7 +31,7 @@ def run(job: Job) -> None:
     require_same_start(job)
     # Before the rows are read: a source that changes meanwhile is then refused when the run is resumed.
     source_sha256 = fingerprint(job.spark, job.settings.source)
-    raw = read_source(job.spark, job.settings.source)
+    raw = _hidden(job, read_source(job.spark, job.settings.source))
     as_of = job.asked_as_of or _as_of(job, raw)
     job = replace(job, as_of=as_of, source_sha256=source_sha256)
     judged = judge(raw.events, raw.users, raw.items, as_of, job.settings.cleaning)
@@ -46,6 +49,15 @@ def run(job: Job) -> None:
     finally:
         for frame in kept:
             frame.unpersist()
+
+
+def _hidden(job: Job, raw: RawTables) -> RawTables:
+    """With a key in the settings: pseudonyms in the place of user ids, and no rows of erased users."""
+    keys, erased = keys_of(job.settings.privacy), erased_digests(job.lake)
+    if not keys:
+        return raw
+    events, users = (with_pseudonyms(frame, keys, erased) for frame in (raw.events, raw.users))
+    return replace(raw, events=events, users=users)
 
 
 def _as_of(job: Job, raw: RawTables) -> datetime:

@@ -9,6 +9,7 @@ from functools import partial
 
 from jobs.context import Job, log, with_stage
 from recsys_spark.errors import SettingsError, SourceError
+from recsys_spark.lake import require_not_ended
 from recsys_spark.sources.fingerprint import fingerprint
 
 
@@ -54,6 +55,7 @@ def run_steps(job: Job, steps: Sequence[Step]) -> Job:
         title = f"[{number}/{len(steps)}] {step.title}"
         module = importlib.import_module(f"jobs.{step.name}")
         folded = job.with_fold(step.fold)
+        require_not_ended(job.lake, job.run_id)
         if folded.finished(module.OUTPUTS):
             log.info("%s: finished before, skipped", title)
         else:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from recsys_spark.config import load_settings
+from recsys_spark.config.secret import keys_of
+from recsys_spark.config.settings import PrivacySettings
 from recsys_spark.errors import RecsysError
 from recsys_spark.lake import Lake, Release, current_release
 from recsys_spark.session import open_session
@@ -36,6 +38,12 @@ class Reading:
 
     lake: Lake
     release: Release
+    privacy: PrivacySettings
+
+    def user_id(self, external_id: str) -> str:
+        """The id that stands for the user inside the lake."""
+        keys = keys_of(self.privacy)
+        return keys[0].pseudonym(external_id) if keys else external_id
 
     def table(self, name: str) -> DataFrame:
         """A table at the release's version; ``backtest/NAME`` for the other fold."""
@@ -55,7 +63,7 @@ def open_release(name: str, arguments: argparse.Namespace) -> Reading:
     """
     settings = load_settings(arguments.conf, arguments.overrides)
     lake = Lake(open_session(settings.spark, f"recsys {name}"), settings.lake.path)
-    return Reading(lake, current_release(lake))
+    return Reading(lake, current_release(lake), settings.privacy)
 
 
 def told(work: Callable[[], None]) -> int:

@@ -16,7 +16,7 @@ from jobs.pipeline import REFRESH, require_same_start, run_steps
 from recsys_spark.config.load import settings_json
 from recsys_spark.contracts import ALL_TABLES
 from recsys_spark.evaluate.audit import headline
-from recsys_spark.lake import Release, publish, refuse
+from recsys_spark.lake import Release, publish, refuse, require_not_ended
 
 OUTPUTS = ("releases",)
 
@@ -34,6 +34,7 @@ def run(job: Job) -> None:
     job.require_claim()
     if found:
         refuse(job.lake, release, job.commit, found)
+    require_not_ended(job.lake, job.run_id)
     publish(job.lake, release, job.commit)
     log.info("published release %s as of %s", job.run_id, job.commit.as_of)
 

@@ -21,7 +21,8 @@ def run(arguments: Namespace, console: Console) -> None:
     if arguments.kind == "sample":
         show_sample(reading, arguments.count, console)
     elif arguments.kind == "user":
-        console.print(*user_parts(user_portrait(reading.table, arguments.id, arguments.count)), sep="\n")
+        user_id = reading.user_id(arguments.id)
+        console.print(*user_parts(user_portrait(reading.table, user_id, arguments.count)), sep="\n")
     else:
         console.print(*item_parts(item_portrait(reading.table, arguments.id, arguments.count)), sep="\n")
 

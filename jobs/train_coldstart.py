@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,10 +55,16 @@ def folder(job: Job) -> Path:
 
     A lake behind a URI has no folder that TensorFlow can write to; there it is a temporary folder of this machine.
     """
-    root = job.lake.root.removeprefix("file://")
+    return models(job.lake.root) / job.run_id / job.fold
+
+
+def models(lake_root: str) -> Path:
+    """Folder of all training files of a lake's runs."""
+    root = lake_root.removeprefix("file://")
     if "://" in root or root.startswith("dbfs:"):
-        return Path(tempfile.gettempdir()) / "recsys-models" / job.run_id / job.fold
-    return Path(root).absolute() / "models" / job.run_id / job.fold
+        # Several lakes may be refreshed from one machine.
+        return Path(tempfile.gettempdir()) / "recsys-models" / hashlib.sha256(root.encode()).hexdigest()[:16]
+    return Path(root).absolute() / "models"
 
 
 def _files(job: Job, name: str) -> tuple[str, ...]:

@@ -98,9 +98,13 @@ class Checkpoints:
             raise TrainingError(
                 f"checkpoint {path}: found sha256 {found}, expected {expected}; delete {self.folder} to train anew"
             )
-        with h5py.File(path, "r") as store:
-            for place, variable in enumerate(variables):
-                _assign(variable, store[f"{place:03d}"][()], path)
+        try:
+            with h5py.File(path, "r") as store:
+                values = [np.asarray(store[f"{place:03d}"]) for place in range(len(variables))]
+        except (OSError, KeyError, ValueError) as error:
+            raise TrainingError(f"{path} is no checkpoint ({error}); delete {self.folder} to train anew") from error
+        for variable, value in zip(variables, values, strict=True):
+            _assign(variable, value, path)
 
     def _file(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:04d}.h5"

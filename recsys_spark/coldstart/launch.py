@@ -74,10 +74,11 @@ def train(spec: TrainingSpec, processes: int, launcher: Launcher, timeout_minute
             start_new_session=True,
             pass_fds=(lock,),
         )
+        workers: set[psutil.Process] = set()
         try:
-            finished = _follow(process, spec.metric_log, time.monotonic() + timeout_minutes * 60)
+            finished = _follow(process, spec.metric_log, time.monotonic() + timeout_minutes * 60, workers)
         finally:
-            _end(process)
+            _end(process, workers)
     if not finished:
         raise TrainingError(_failure(f"took more than coldstart.timeout_minutes, {timeout_minutes:g}", output))
     if process.returncode != 0:
@@ -137,10 +138,11 @@ def _environment() -> dict[str, str]:
     return {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
 
 
-def _follow(process: subprocess.Popen[bytes], metric_log: Path, deadline: float) -> bool:
-    """Tell each epoch as it ends; returns whether the process ended before the deadline."""
+def _follow(process: subprocess.Popen[bytes], metric_log: Path, deadline: float, workers: set[psutil.Process]) -> bool:
+    """Tell each epoch as it ends and note all that the process starts; returns whether it ended before the deadline."""
     told = 0
     while process.poll() is None and time.monotonic() < deadline:
+        workers.update(_started_by(process))
         time.sleep(POLL_SECONDS)
         told = _tell(metric_log, told)
     _tell(metric_log, told)
@@ -163,17 +165,23 @@ def _log_lines(metric_log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in metric_log.read_text(encoding="utf-8").splitlines()]
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and all that it started; horovodrun's workers live in sessions of their own."""
-    if process.poll() is not None:
-        return
-    workers = psutil.Process(process.pid).children(recursive=True)
-    os.killpg(process.pid, signal.SIGTERM)
+def _started_by(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     try:
-        process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _end(process: subprocess.Popen[bytes], workers: set[psutil.Process]) -> None:
+    """End the process and all that it started; horovodrun's workers have sessions of their own and may outlive it."""
+    if process.poll() is None:
+        workers.update(_started_by(process))
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     _, alive = psutil.wait_procs(workers, timeout=GRACE_SECONDS)
     for worker in alive:
         worker.kill()

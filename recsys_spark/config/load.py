@@ -34,9 +34,14 @@ def load_settings(
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
-        lines = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']} (found {e['input']!r:.80})" for e in error.errors()]
-        listed = "\n  ".join(lines)
+        listed = "\n  ".join(_fault(e["loc"], e["msg"], e["input"]) for e in error.errors())
         raise SettingsError(f"{path} is not a valid settings file:\n  {listed}") from None
+
+
+def _fault(place: tuple[int | str, ...], message: str, found: object) -> str:
+    """One line about one setting; what was found is not shown where it may be a secret in the place of a reference."""
+    shown = "" if place[:1] == ("privacy",) else f" (found {found!r:.80})"
+    return f"{'.'.join(str(p) for p in place)}: {message}{shown}"
 
 
 def settings_sha256(settings: Settings) -> str:

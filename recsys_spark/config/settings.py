@@ -22,6 +22,29 @@ class LakeSettings(Group):
 
     path: str = "lake"
     """Root folder of the lake: a local path or any URI that Spark's Hadoop file systems know."""
+    retention_hours: Positive = 168.0
+    """How long `recsys vacuum` keeps files that no newer version needs: for pinned readers and for rollbacks."""
+    longest_job_hours: Positive = 48.0
+    """The longest that one job may read the tables it began with; no vacuum keeps files for less."""
+
+
+SecretReference = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|scope:[^/\s]+/[^/\s]+)$")]
+"""Where a secret is, never the secret: env:NAME (a variable) or scope:SCOPE/KEY (a Databricks secret scope)."""
+
+
+class PrivacySettings(Group):
+    """How users are hidden inside the lake."""
+
+    pseudonym_key: SecretReference | None = None
+    """Key of the pseudonyms that stand in the lake for user ids (HMAC-SHA-256); unset, ids stay as they come."""
+    retired_keys: tuple[SecretReference, ...] = ()
+    """Earlier keys, by which ingest still knows the users that were erased under them."""
+
+    @model_validator(mode="after")
+    def _retired_means_replaced(self) -> PrivacySettings:
+        if self.retired_keys and self.pseudonym_key is None:
+            raise ValueError("retired_keys without pseudonym_key: say which key replaced them")
+        return self
 
 
 class SparkSettings(Group):
@@ -325,6 +348,7 @@ class Settings(Group):
 
     lake: LakeSettings = LakeSettings()
     spark: SparkSettings = SparkSettings()
+    privacy: PrivacySettings = PrivacySettings()
     source: SourceSettings = SourceSettings()
     cleaning: CleaningSettings = CleaningSettings()
     profiles: ProfileSettings = ProfileSettings()

@@ -107,6 +107,21 @@ CLAIMS = Contract(
     ),
 )
 
+ERASURES = Contract(
+    name="erasures",
+    row="one erasure of users, without their ids",
+    made_by="erase",
+    key=("run_id",),
+    fields=(
+        F("run_id", "string", "name of the erasure"),
+        F("asked_at", "timestamp", "time of the request, as --as-of says it", nullable=True, unit="UTC"),
+        F("n_users", "bigint", "users that were to be erased"),
+        F("rows_erased", "map<string,bigint>", "table (backtest/NAME for the other fold) to the rows taken out"),
+        F("ended_runs", "array<string>", "runs that had not published; they hold what was erased and must not go on"),
+        F("digests", "array<string>", "keyed digests by which ingest knows the users again; none without a key"),
+    ),
+)
+
 RELEASES = Contract(
     name="releases",
     row="one refresh that was published, refused, or withdrawn later",
@@ -115,7 +130,7 @@ RELEASES = Contract(
     fields=(
         F("run_id", "string", "name of the refresh"),
         F("as_of", "timestamp", "events before this time were used", unit="UTC"),
-        F("state", "string", "published, refused, or withdrawn by a rollback"),
+        F("state", "string", "published, refused, or withdrawn by a rollback or an erasure"),
         F("detail", "string", "why it was refused or withdrawn; empty if published"),
         F("tables", "map<string,bigint>", "Delta version of every table of the release"),
         F("model_sha256", "string", "hash of the deep model's weights"),

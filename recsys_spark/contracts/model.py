@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Literal
+
+Personal = Literal["", "id", "position", "text", "trace"]
+"""How a column can lead to one user: by external id, by dense position, inside free text, or as a trace of a visit."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,8 @@ class Field:
     meaning: str
     nullable: bool = False
     unit: str = ""
+    personal: Personal = ""
+    """Whether a value can lead to one user; tables keep no minimum and maximum of such columns in their log."""
 
     @property
     def comment(self) -> str:
@@ -51,6 +56,15 @@ class Contract:
             if candidate.name == name:
                 return candidate
         raise KeyError(f"table {self.name} has no column {name}; it has {', '.join(self.columns)}")
+
+    def personal(self, kind: Personal) -> str | None:
+        """The column that leads to users in this way, or None."""
+        return next((f.name for f in self.fields if f.personal == kind), None)
+
+    @property
+    def about_users(self) -> bool:
+        """Whether rows belong to users, so that erasing a user takes rows out."""
+        return any(f.personal in ("id", "position", "text") for f in self.fields)
 
     def row_of(self, **values: Any) -> tuple[Any, ...]:
         """One row for tests: the given values, and neutral ones (0, "", [], {}, 1970, None) for the rest.

@@ -6,6 +6,8 @@ from recsys_spark.contracts.model import Contract
 from recsys_spark.contracts.model import Field as F  # noqa: N817 - one letter keeps a column on one line
 from recsys_spark.contracts.source_tables import ITEM_ID, USER_ID
 
+USER_IDX = F("user_idx", "bigint", "user_idx of user_profiles", personal="position")
+
 INTERACTIONS = Contract(
     name="interactions",
     row="one user and one item that met at least once",
@@ -50,7 +52,7 @@ USER_PROFILES = Contract(
     key=("user_id",),
     fields=(
         USER_ID,
-        F("user_idx", "bigint", "position, dense from 0 in the order of user_id"),
+        F("user_idx", "bigint", "position, dense from 0 in the order of user_id", personal="position"),
         F("state", "string", "cold (no events), warming, warm or inactive; thresholds are settings"),
         F("n_events", "bigint", "events of any type"),
         F("n_items", "bigint", "distinct items met"),
@@ -112,7 +114,7 @@ TRAINING_EXAMPLES = Contract(
     key=(),
     fields=(
         F("part", "string", "train or validation (a simulated-cold user or item)"),
-        F("user_idx", "bigint", "user_idx of user_profiles"),
+        USER_IDX,
         F("attribute_idx", "array<int>", "encoded user attributes + 1, padded with 0 to a fixed length"),
         F("history_idx", "array<int>", "other items met, earlier ones first, item_idx + 1, padded with 0"),
         F("item_idx", "int", "the item met next, item_idx + 1"),
@@ -126,7 +128,7 @@ TRAINING_USERS = Contract(
     made_by="materialize_dataset",
     key=("user_idx",),
     fields=(
-        F("user_idx", "bigint", "user_idx of user_profiles"),
+        USER_IDX,
         F("attribute_idx", "array<int>", "encoded user attributes + 1, padded with 0"),
         F("history_idx", "array<int>", "items met, newest first, item_idx + 1, padded with 0"),
     ),
@@ -153,7 +155,7 @@ TOWER_VECTORS = Contract(
     key=("side", "idx"),
     fields=(
         F("side", "string", "user or item"),
-        F("idx", "bigint", "user_idx of user_profiles or item_idx of item_vectors"),
+        F("idx", "bigint", "user_idx of user_profiles or item_idx of item_vectors", personal="position"),
         F("vector", "array<float>", "output of the tower, unit length divided by the temperature on the user's side"),
     ),
 )

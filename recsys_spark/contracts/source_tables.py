@@ -5,7 +5,9 @@ from __future__ import annotations
 from recsys_spark.contracts.model import Contract
 from recsys_spark.contracts.model import Field as F  # noqa: N817 - one letter keeps a column on one line
 
-USER_ID = F("user_id", "string", "external id of the user")
+USER_ID = F(
+    "user_id", "string", "external id of the user, or its keyed pseudonym (privacy.pseudonym_key)", personal="id"
+)
 ITEM_ID = F("item_id", "string", "external id of the item")
 
 EVENTS = Contract(
@@ -15,17 +17,17 @@ EVENTS = Contract(
     key=("event_id",),
     cluster_by=("ts",),
     fields=(
-        F("event_id", "string", "SHA-256 of the event's other columns"),
+        F("event_id", "string", "SHA-256 of the event's other columns", personal="trace"),
         USER_ID,
         F("item_id", "string", "external id of the item; null for a search", nullable=True),
         F("event_type", "string", "view, search, cart, purchase, or another type that the settings weigh"),
         F("ts", "timestamp", "when it happened", unit="UTC"),
-        F("query_text", "string", "what was searched for", nullable=True),
+        F("query_text", "string", "what was searched for", nullable=True, personal="trace"),
         F("quantity", "double", "units bought, viewed or put into the cart", unit="pieces"),
         F("price", "double", "price of one unit at that time", nullable=True, unit="shop currency"),
         F("dwell_seconds", "double", "time spent on the item's page", nullable=True, unit="s"),
         F("platform", "string", "web, app, store, …", nullable=True),
-        F("session_id", "string", "visit or basket", nullable=True),
+        F("session_id", "string", "visit or basket", nullable=True, personal="trace"),
     ),
 )
 
@@ -68,7 +70,7 @@ QUARANTINE = Contract(
     fields=(
         F("source_table", "string", "events, users or items"),
         F("source_file", "string", "file the row came from, where the source has files", nullable=True),
-        F("raw_row", "string", "the row as JSON"),
+        F("raw_row", "string", "the row as JSON", personal="text"),
         F("reasons", "array<string>", "every rule that the row broke"),
     ),
 )

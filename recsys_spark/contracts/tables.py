@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from recsys_spark.contracts.list_tables import (
     CLAIMS,
+    ERASURES,
     ITEM_AUDIENCES,
     METRICS,
     RECOMMENDATIONS,
@@ -71,6 +72,7 @@ ALL_TABLES: dict[str, Contract] = {
         SETTINGS_TRIALS,
         CLAIMS,
         RELEASES,
+        ERASURES,
     )
 }
 

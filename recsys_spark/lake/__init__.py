@@ -1,18 +1,25 @@
 """The only code that reads or writes Delta tables."""
 
 from recsys_spark.lake.claims import claim, require_claim
+from recsys_spark.lake.erase import Request, erase, erased_digests, require_not_ended
 from recsys_spark.lake.lake import Commit, Lake
 from recsys_spark.lake.releases import Release, current_release, publish, refuse, release_before, roll_back
+from recsys_spark.lake.vacuum import vacuum
 
 __all__ = [
     "Commit",
     "Lake",
     "Release",
+    "Request",
     "claim",
     "current_release",
+    "erase",
+    "erased_digests",
     "publish",
     "refuse",
     "release_before",
     "require_claim",
+    "require_not_ended",
     "roll_back",
+    "vacuum",
 ]

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.errors import SourceError
+from recsys_spark.lake.storage import located
 
 FORMATS = ("parquet", "csv", "json")
 # A quote inside a value is doubled, as RFC 4180 has it; Spark's own default is a backslash, which few tools read.
@@ -31,9 +32,7 @@ def write_files(frame: DataFrame, form: str, out: str) -> None:
     Raises:
         SourceError: there is something at ``out`` that no export has written.
     """
-    context = frame.sparkSession.sparkContext
-    path = context._jvm.org.apache.hadoop.fs.Path(out)  # type: ignore[union-attr]
-    files = path.getFileSystem(context._jsc.hadoopConfiguration())
+    files, path = located(frame.sparkSession, out)
     if files.exists(path) and not files.exists(path.suffix("/_SUCCESS")):
         raise SourceError(f"{out} exists and is no earlier export (it holds no _SUCCESS); remove it or choose --out")
     flat = nested_as_text(frame) if form == "csv" else frame

@@ -16,10 +16,12 @@ from pyspark.sql import functions as F
 from recsys_spark.contracts import Contract, table
 from recsys_spark.contracts.spark import conform
 from recsys_spark.errors import ConflictError, ContractError, NotFoundError
+from recsys_spark.lake.storage import located
 
 _CONFLICT = re.compile(r"\[DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)")
 """Delta's word that another commit came first, in each kind of exception that Spark brings it in."""
 _NULL_MARK = "null in a column that may hold none: "
+_COMPARABLE = ("string", "int", "bigint", "float", "double", "timestamp", "date")
 HISTORY_LIMIT = 1000
 
 
@@ -124,6 +126,12 @@ class Lake:
         """The Parquet files of the table, as URIs in a stable order; for readers that know no Delta."""
         return sorted(self.read(name, version).inputFiles())
 
+    def alter(self, name: str, change: str) -> None:
+        """Change the table's properties: ``change`` is what follows the table in ALTER TABLE."""
+        _, path = located(self.spark, self.path(name))
+        quoted = path.toString().replace("`", "``")
+        self.spark.sql(f"ALTER TABLE delta.`{quoted}` {change}")
+
     def _write(self, name: str, frame: DataFrame, commit: Commit, mode: str) -> int:
         contract = table(name)
         checked = _refuse_nulls(contract, conform(contract, frame))
@@ -135,6 +143,7 @@ class Lake:
             .option("txnAppId", f"{commit.run_id}/{commit.fold}/{name}")
             .option("txnVersion", 1)
             .option("userMetadata", json.dumps(vars(commit), sort_keys=True))
+            .options(**statistics_properties(contract))
         )
         if mode == "overwrite":
             writer = writer.option("overwriteSchema", "true")
@@ -149,6 +158,19 @@ class Lake:
         if version is None:
             raise NotFoundError(f"table {name}: the commit of run {commit.run_id} is not in its history")
         return version
+
+
+def statistics_properties(contract: Contract) -> dict[str, str]:
+    """Table properties that keep ids out of the log: Delta notes each file's least and largest value of a column.
+
+    Delta takes them where a table is created; an older one gets them when it is next purged.
+    """
+    if not any(field.personal for field in contract.fields):
+        return {}
+    harmless = [f.name for f in contract.fields if f.type in _COMPARABLE and not f.personal]
+    if not harmless:
+        return {"delta.dataSkippingNumIndexedCols": "0"}
+    return {"delta.dataSkippingStatsColumns": ",".join(harmless)}
 
 
 def _refuse_nulls(contract: Contract, frame: DataFrame) -> DataFrame:

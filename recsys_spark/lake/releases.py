@@ -104,6 +104,24 @@ def roll_back(lake: Lake, to: str | None, commit: Commit) -> Release:
     return target
 
 
+def supersede(lake: Lake, release: Release, versions: Mapping[str, int], commit: Commit) -> None:
+    """Publish a release anew with other versions of some of its tables, and withdraw all that stand, in one commit.
+
+    Args:
+        lake: whose releases.
+        release: what to publish, under the commit's run id.
+        versions: table to its new version; the others stay.
+        commit: whose repeat is skipped.
+    """
+    if lake.committed("releases", commit) is not None:
+        return
+    reason = f"superseded by {commit.run_id}, which removed the files of earlier versions"
+    withdrawn = [_frame(lake, replace(one, state="withdrawn", detail=reason)) for one in _standing(lake)]
+    tables = {name: versions.get(name, version) for name, version in release.tables.items()}
+    renewed = replace(release, run_id=commit.run_id, state="published", detail="", tables=tables)
+    lake.append("releases", reduce(DataFrame.unionByName, withdrawn, _frame(lake, renewed)), commit)
+
+
 def _standing(lake: Lake) -> list[Release]:
     """As _published; at least one.
 

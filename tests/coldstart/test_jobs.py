@@ -71,4 +71,6 @@ def test_switched_off_it_writes_empty_tables(job):
 
 def test_a_lake_behind_a_uri_trains_in_a_temporary_folder(job):
     remote = Job(job.settings, job.spark, Lake(job.spark, "s3a://bucket/lake"), "run-3")
-    assert train_coldstart.folder(remote).parts[-3:] == ("recsys-models", "run-3", "full")
+    *_, models, lake, run, fold = train_coldstart.folder(remote).parts
+    assert (models, run, fold) == ("recsys-models", "run-3", "full")
+    assert lake != train_coldstart.models("s3a://bucket/other").name

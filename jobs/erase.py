@@ -1,0 +1,48 @@
+"""Erase the users that a file lists, one id per line: from every table and file of the lake, and from Delta's log.
+
+Let no other job run on the lake meanwhile. Run it again with the same --run-id if it was stopped. With a key in
+privacy.pseudonym_key later refreshes leave these users out even if the source still has them; without one, erase them
+at the source first, or the next refresh brings them back. --as-of is put on record as the time of the request.
+"""
+
+from __future__ import annotations
+
+import shutil
+from argparse import ArgumentParser
+from collections.abc import Sequence
+
+from jobs.context import Job, log, run_job
+from jobs.train_coldstart import models
+from recsys_spark.config.secret import keys_of
+from recsys_spark.events.pseudonyms import digests_of, forms_of
+from recsys_spark.lake import Request, erase
+from recsys_spark.sources.ids import read_ids
+
+OUTPUTS = ("erasures",)
+
+
+def run(job: Job) -> None:
+    """Erase, and tell how many rows went from which table."""
+    keys = keys_of(job.settings.privacy)
+    users = read_ids(job.spark, job.arguments.user_ids)
+    request = Request(forms_of(users, keys), digests_of(users, keys), users.count(), job.arguments.as_of)
+    trained = models(job.lake.root)
+    if trained.exists():  # checkpoints and vectors by user; what a release needs of them is in its tables
+        shutil.rmtree(trained)
+    for name, rows in sorted(erase(job.lake, request, job.commit).items()):
+        log.info("  %s: %d rows erased", name, rows)
+    if not keys:
+        log.warning("  no privacy.pseudonym_key is set: erase these users at the source too, or they come back")
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--user-ids", required=True, metavar="FILE", help="text file with one user id per line")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a command."""
+    return run_job("erase", __doc__, run, argv, _add_arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

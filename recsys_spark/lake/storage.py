@@ -1,0 +1,15 @@
+"""Files of a lake wherever they lie: local, or behind any URI that Spark's Hadoop file systems know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+
+def located(spark: SparkSession, uri: str) -> tuple[Any, Any]:
+    """The Hadoop file system of a path, and the path as it takes it, absolute."""
+    context = spark.sparkContext
+    path = context._jvm.org.apache.hadoop.fs.Path(uri)  # type: ignore[union-attr]
+    files = path.getFileSystem(context._jsc.hadoopConfiguration())
+    return files, files.makeQualified(path)

@@ -1,0 +1,156 @@
+"""One of two training processes is killed for real: all end, nothing is registered, and a second run finishes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from recsys_spark.coldstart import launch
+from recsys_spark.errors import TrainingError
+from recsys_spark.lake import Commit, Lake
+from tests.coldstart.conftest import planted, spec_of  # noqa: F401 - planted is a fixture
+from tests.conftest import at
+
+SECONDS = 60
+LONG = 300
+"""Patience of these tests with starting processes; no promise."""
+
+pytestmark = pytest.mark.faults
+
+
+def workers(above: psutil.Process) -> dict[int, psutil.Process]:
+    """The training processes below a process, by rank."""
+    found = {}
+    for one in above.children(recursive=True):
+        try:
+            if "jobs.train_worker" in one.cmdline() and Path(one.exe()).name.startswith("python"):
+                found[int(one.environ().get("HOROVOD_RANK", -1))] = one
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return {rank: one for rank, one in found.items() if rank >= 0}
+
+
+def log_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def wait_for(reached, over=lambda: False) -> None:
+    deadline = time.monotonic() + LONG
+    while not reached():
+        assert time.monotonic() < deadline, "the training did not come so far"
+        assert not over(), "the training ended before it could be disturbed"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(planted, tmp_path_factory):  # noqa: F811 - the fixture
+    spec = spec_of(planted, tmp_path_factory.mktemp("undisturbed"), epochs=12, patience=12)
+    return best(launch.train(spec, 2, "horovodrun", timeout_minutes=5).log)
+
+
+def best(log) -> float:
+    return max(line["validation_recall"] for line in log)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_all_end_and_a_second_run_reaches_what_an_undisturbed_one_reaches(planted, undisturbed, tmp_path, rank):  # noqa: F811
+    spec = spec_of(planted, tmp_path, epochs=12, patience=12)
+    told: list[BaseException] = []
+
+    def train() -> None:
+        try:
+            launch.train(spec, 2, "horovodrun", timeout_minutes=10)
+        except TrainingError as error:
+            told.append(error)
+
+    running = threading.Thread(target=train)
+    running.start()
+    wait_for(lambda: len(log_of(spec.metric_log)) >= 3, lambda: not running.is_alive())
+    ranks = workers(psutil.Process())
+    assert ranks.keys() == {0, 1}
+    ranks[rank].send_signal(signal.SIGKILL)
+    killed = time.monotonic()
+    running.join(LONG)
+    _, alive = psutil.wait_procs(ranks.values(), timeout=max(0.0, SECONDS - (time.monotonic() - killed)))
+    took = time.monotonic() - killed
+    assert not alive, "a training process outlives its peer"
+    assert took < SECONDS
+    assert "ended with code" in str(told[0])
+    reached = len(log_of(spec.metric_log))
+    assert 3 <= reached < 12
+    before = (tmp_path / "checkpoints" / "manifest.json").stat().st_mtime_ns
+    resumed = launch.train(spec, 2, "horovodrun", timeout_minutes=5)
+    assert [line["epoch"] for line in resumed.log] == list(range(1, len(resumed.log) + 1))
+    assert (tmp_path / "checkpoints" / "manifest.json").stat().st_mtime_ns > before
+    assert best(resumed.log) == pytest.approx(undisturbed, rel=0.01)
+
+
+@pytest.mark.parametrize("victim", ["rank 1", "horovodrun"])
+def test_the_job_ends_with_code_7_registers_nothing_and_resumes(spark, rows, tmp_path, victim):
+    lake, conf = filled(spark, rows, tmp_path), tmp_path / "shop.yaml"
+    conf.write_text(SETTINGS.format(folder=tmp_path))
+    options = ["--conf", str(conf), "--run-id", "run-1"]
+    assert job("materialize_dataset", options, tmp_path).wait(LONG) == 0
+    driver = job("train_coldstart", options, tmp_path)
+    log = tmp_path / "lake" / "models" / "run-1" / "full" / "training_log.jsonl"
+    wait_for(lambda: len(log_of(log)) >= 2, lambda: driver.poll() is not None)
+    ranks = workers(psutil.Process(driver.pid))
+    if victim == "horovodrun":
+        [launcher] = [p for p in psutil.Process(driver.pid).children(True) if "--gloo" in p.cmdline()]
+        launcher.send_signal(signal.SIGKILL)
+    else:
+        ranks[1].send_signal(signal.SIGKILL)
+    killed = time.monotonic()
+    assert driver.wait(LONG) == 7
+    assert time.monotonic() - killed < SECONDS
+    _, alive = psutil.wait_procs(ranks.values(), timeout=1)
+    assert not alive, "a training process outlives the job"
+    assert not any(lake.exists(name) for name in ("tower_vectors", "training_log"))
+    epochs = len(log_of(log))
+    assert job("train_coldstart", options, tmp_path).wait(LONG) == 0
+    trained = lake.read("training_log").orderBy("epoch").collect()
+    assert len(trained) == 40
+    assert epochs < 40
+    assert lake.read("tower_vectors").count() == USERS + ITEMS
+
+
+USERS, ITEMS = 30, 12
+SETTINGS = """
+lake: {{path: {folder}/lake}}
+spark: {{master: 'local[2]', driver_memory: 1g, shuffle_partitions: 2}}
+coldstart:
+  {{width: 8, hidden: [8], epochs: 40, patience: 40, batch_size: 8, history_length: 4, processes: 2,
+    launcher: horovodrun, held_out_share: 0.2}}
+"""
+
+
+def filled(spark, rows, folder: Path) -> Lake:
+    """What materialize_dataset reads, and the events whose as-of time jobs look up."""
+    lake, commit = Lake(spark, f"{folder}/lake"), Commit("run-0", "full", "2024-02-01T00:00:00+00:00", "s")
+    moment = at("2024-01-01T00:00:00")
+    pairs = [(user, (user + step) % ITEMS) for user in range(USERS) for step in range(5)]
+    met = [
+        dict(user_id=f"u{u:02d}", item_id=f"i{i:02d}", strength=1.0, first_ts=moment, last_ts=moment) for u, i in pairs
+    ]
+    users = [dict(user_id=f"u{n:02d}", user_idx=n, feature_idx=[n % 3], feature_value=[1.0]) for n in range(USERS)]
+    items = [dict(item_id=f"i{n:02d}", item_idx=n, n_events=1, text_vector=[n % 4.0, 1.0]) for n in range(ITEMS)]
+    for name, given in (("interactions", met), ("user_profiles", users), ("item_vectors", items)):
+        lake.overwrite(name, rows(name, *given), commit)
+    return lake
+
+
+def job(name: str, options: list[str], folder: Path) -> subprocess.Popen:
+    """A step in a process of its own, as the command runs it."""
+    with (folder / f"{name}.log").open("ab") as sink:
+        return subprocess.Popen(
+            [sys.executable, "-m", "jobs.cli", name, *options], stdout=sink, stderr=sink, env=os.environ
+        )
