@@ -19,6 +19,7 @@ from recsys_spark.errors import NotFoundError, RecsysError, SettingsError
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.lake import Commit, Lake
 from recsys_spark.session import open_session
+from recsys_spark.sources.jdbc import driver_packages
 
 log = logging.getLogger("recsys")
 
@@ -171,7 +172,7 @@ def run_job(
 def open_job(name: str, arguments: argparse.Namespace) -> Job:
     """Settings first, so that a fault in them is told before Spark starts."""
     settings = load_settings(arguments.conf, arguments.overrides)
-    spark = open_session(settings.spark, f"recsys {name}")
+    spark = open_session(settings.spark, f"recsys {name}", driver_packages(settings.source))
     lake = Lake(spark, settings.lake.path, arguments.fold)
     run_id = arguments.run_id or f"adhoc-{uuid.uuid4()}"
     # A step that is run by itself works on the events of this run, else on the latest that were ingested.

@@ -23,7 +23,7 @@ def run(job: Job) -> None:
     Events count up to the as-of time that was asked for, else up to the latest plausible one: a lake that holds an
     earlier day moves on with its source.
     """
-    raw = read_source(job.spark, job.settings.source)
+    raw = read_source(job.spark, job.settings.source, job.asked_as_of)
     as_of = job.asked_as_of or _as_of(job, raw)
     job = replace(job, as_of=as_of)
     judged = judge(raw.events, raw.users, raw.items, as_of, job.settings.cleaning)

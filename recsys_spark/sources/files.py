@@ -8,7 +8,7 @@ from recsys_spark.config.settings import SourceSettings, TableSource
 from recsys_spark.errors import SettingsError
 from recsys_spark.sources.formats import read_table
 from recsys_spark.sources.mapping import map_columns
-from recsys_spark.sources.raw import RawTables, items_of, users_of
+from recsys_spark.sources.raw import RawTables, with_ids_of_events
 
 
 def read_files(spark: SparkSession, settings: SourceSettings) -> RawTables:
@@ -21,11 +21,10 @@ def read_files(spark: SparkSession, settings: SourceSettings) -> RawTables:
     """
     if settings.events is None:
         raise SettingsError("source.events is missing; say where the events are: source.events.path")
-    events = _read(spark, "events", settings.events)
-    return RawTables(
-        events=events,
-        users=_read(spark, "users", settings.users) if settings.users else users_of(events),
-        items=_read(spark, "items", settings.items) if settings.items else items_of(events),
+    return with_ids_of_events(
+        _read(spark, "events", settings.events),
+        _read(spark, "users", settings.users) if settings.users else None,
+        _read(spark, "items", settings.items) if settings.items else None,
     )
 
 

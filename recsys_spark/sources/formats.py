@@ -15,9 +15,12 @@ from pyspark.sql import types as T
 from recsys_spark.config.settings import TableSource
 from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
 from recsys_spark.errors import SourceError
+from recsys_spark.sources.raw import column_of
 
 UNREADABLE = re.compile(r"\[(FAILED_READ_FILE|CANNOT_READ_FILE_FOOTER|CANNOT_MERGE_SCHEMAS|FAILED_MERGE_SCHEMA).*")
 """Spark's line about a file that it could not read, wherever in the chain of causes it is."""
+DATABASE = re.compile(r"(?:PSQLException|java\.sql\.SQL\w*Exception): ([^\n]*)")
+"""A database driver's line about what it was refused."""
 
 
 def read_table(spark: SparkSession, name: str, source: TableSource) -> DataFrame:
@@ -35,31 +38,48 @@ def read_table(spark: SparkSession, name: str, source: TableSource) -> DataFrame
     read = {"csv": _csv, "jsonl": _jsonl}.get(source.format, _typed)
     with readable(f"table {name}: {source.path}"):
         frame = read(spark, source)
-        if not frame.columns or frame.isEmpty():
-            raise SourceError(
-                f"table {name}: {source.path} holds no rows; expected at least one. "
-                f"Check source.{name}.path and source.{name}.format."
-            )
+        require_rows(frame, f"table {name}: {source.path}", f"source.{name}.path and source.{name}.format")
     return frame
+
+
+def require_rows(frame: DataFrame, what: str, check: str) -> None:
+    """Stop at a table without rows; ``check`` names the settings to look at.
+
+    Raises:
+        SourceError: there is no row.
+    """
+    if not frame.columns or frame.isEmpty():
+        raise SourceError(f"{what} holds no rows; expected at least one. Check {check}.")
 
 
 @contextmanager
 def readable(what: str) -> Iterator[None]:
-    """Turn Spark's failure to find or read a file into one message.
+    """Turn Spark's failure to find or read a file, or a database's refusal, into one message.
 
-    Files are read when tables are written, so that a job holds its writes inside this, too.
+    Sources are read when tables are written, so that a job holds its writes inside this, too.
 
     Raises:
-        SourceError: a file is missing, broken or of another format.
+        SourceError: a file is missing, broken or of another format, or the database cannot be asked.
     """
     try:
         yield
     except AnalysisException as error:
         raise SourceError(
-            f"{what} cannot be read: {_first_line(error)} Check that the path exists and has the format "
-            "that the settings name (parquet, csv, jsonl or delta)."
+            f"{what} cannot be read: {_first_line(error)} Check that the path or column exists and that files have "
+            "the format that the settings name (parquet, csv, jsonl or delta)."
         ) from error
     except (PySparkException, Py4JJavaError) as error:  # what fails on an executor comes as the latter
+        refused = DATABASE.search(str(error))
+        if refused:
+            raise SourceError(
+                f"{what} cannot be read; the database's driver says: {refused[1]} "
+                "Check url, user, password and table under source.jdbc, and that the database answers."
+            ) from error
+        if "ClassNotFoundException" in str(error) and "Driver" in str(error):
+            raise SourceError(
+                f"{what} cannot be read: this Spark has no driver for the database. Give it the jar: spark-submit "
+                "--jars DRIVER.jar, a library of the cluster, or spark.jars under spark.extra."
+            ) from error
         found = UNREADABLE.search(str(error))
         if found is None:
             raise
@@ -92,7 +112,7 @@ def _jsonl(spark: SparkSession, source: TableSource) -> DataFrame:
 
 
 def _with_origin(frame: DataFrame, unparsed: Column) -> DataFrame:
-    own = [F.col(f"`{c}`") for c in frame.columns if c != UNPARSED]
+    own = [column_of(c) for c in frame.columns if c != UNPARSED]
     return frame.select(*own, F.col("_metadata.file_path").alias(SOURCE_FILE), unparsed.alias(UNPARSED))
 
 

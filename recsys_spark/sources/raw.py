@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.contracts import table
@@ -30,6 +30,20 @@ def as_raw(name: str, frame: DataFrame) -> DataFrame:
     types = {f.name: f.type for f in table(name).fields} | {SOURCE_FILE: "string", UNPARSED: "string"}
     found = set(frame.columns)
     return frame.select(*[F.col(c) if c in found else F.lit(None).cast(types[c]).alias(c) for c in raw_columns(name)])
+
+
+def with_ids_of_events(events: DataFrame, users: DataFrame | None, items: DataFrame | None) -> RawTables:
+    """Raw tables; users and items that the source has no table of are the ids of the events, without attributes."""
+    return RawTables(
+        events=events,
+        users=users if users is not None else users_of(events),
+        items=items if items is not None else items_of(events),
+    )
+
+
+def column_of(name: str) -> Column:
+    """The column of exactly that name; dots and backticks in it mean nothing."""
+    return F.col("`" + name.replace("`", "``") + "`")
 
 
 def users_of(events: DataFrame) -> DataFrame:
