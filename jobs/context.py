@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 import time
 import uuid
@@ -136,7 +137,7 @@ def parser(name: str, about: str) -> argparse.ArgumentParser:
         type=_instant,
         help="use events before this time (ISO 8601, UTC); default: the latest plausible event time of the source",
     )
-    arguments.add_argument("--run-id", help="name of this run; running it again resumes it")
+    arguments.add_argument("--run-id", type=_run_id, help="name of this run; running it again resumes it")
     arguments.add_argument(
         "--fold",
         choices=("full", "backtest"),
@@ -196,6 +197,15 @@ def with_stage(title: str, work: Callable[[], None]) -> None:
     log.info("%s …", title)
     work()
     log.info("%s done in %.1f s", title, time.monotonic() - started)
+
+
+def _run_id(text: str) -> str:
+    """A name that is one folder below the models, and one word in logs."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,199}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text[:50]!r} is no name of a run: letters, digits and . _ : + - (at most 200), a letter or digit first"
+        )
+    return text
 
 
 def _instant(text: str) -> datetime:

@@ -154,6 +154,17 @@ class SourceSettings(Group):
     items: TableSource | None = None
     jdbc: JdbcSource | None = None
     synthetic: SyntheticSource = SyntheticSource()
+    drift: Literal["refuse", "accept"] = "refuse"
+    """Where columns that are used changed since the last ingest: stop, or take the source as it is now."""
+
+    @property
+    def mappings(self) -> dict[str, ColumnMapping]:
+        """The mapping of each table that the source brings; none for kinds that need none."""
+        tables = {"files": self, "jdbc": self.jdbc}.get(self.kind)
+        if tables is None:
+            return {}
+        named = {"events": tables.events, "users": tables.users, "items": tables.items}
+        return {name: mapping for name, mapping in named.items() if mapping is not None}
 
     @model_validator(mode="after")
     def _kinds_have_their_groups(self) -> SourceSettings:

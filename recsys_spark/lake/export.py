@@ -8,8 +8,16 @@ from pyspark.sql import functions as F
 from recsys_spark.errors import SourceError
 
 FORMATS = ("parquet", "csv", "json")
-# A quote inside a value is doubled, as RFC 4180 has it; Spark's own default is a backslash, which few tools read.
-OPTIONS = {"csv": {"header": "true", "escape": '"'}}
+# A quote inside a value is doubled, as RFC 4180 has it; Spark's own default is a backslash, which few tools read. Spark
+# would also cut white space off the ends of values, line breaks among it.
+OPTIONS = {
+    "csv": {
+        "header": "true",
+        "escape": '"',
+        "ignoreLeadingWhiteSpace": "false",
+        "ignoreTrailingWhiteSpace": "false",
+    }
+}
 
 
 def nested_as_text(frame: DataFrame) -> DataFrame:

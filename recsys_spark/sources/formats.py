@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -19,6 +19,8 @@ from recsys_spark.sources.raw import column_of
 
 UNREADABLE = re.compile(r"\[(FAILED_READ_FILE|CANNOT_READ_FILE_FOOTER|CANNOT_MERGE_SCHEMAS|FAILED_MERGE_SCHEMA).*")
 """Spark's line about a file that it could not read, wherever in the chain of causes it is."""
+NEVER_EMPTY = ("parquet", "csv")
+"""Formats whose files have a footer or a header even without rows; Spark itself writes empty files of JSON lines."""
 DATABASE = re.compile(r"(?:PSQLException|java\.sql\.SQL\w*Exception): ([^\n]*)")
 """A database driver's line about what it was refused."""
 
@@ -33,10 +35,12 @@ def read_table(spark: SparkSession, name: str, source: TableSource) -> DataFrame
             breaks within a value; quotes are doubled.
 
     Raises:
-        SourceError: nothing is there, it is empty, or it cannot be read.
+        SourceError: nothing is there, it is empty, a file of it is, or it cannot be read.
     """
     read = {"csv": _csv, "jsonl": _jsonl}.get(source.format, _typed)
     with readable(f"table {name}: {source.path}"):
+        if source.format in NEVER_EMPTY:
+            _refuse_zero_bytes(spark, name, source)
         frame = read(spark, source)
         require_rows(frame, f"table {name}: {source.path}", f"source.{name}.path and source.{name}.format")
     return frame
@@ -50,6 +54,16 @@ def require_rows(frame: DataFrame, what: str, check: str) -> None:
     """
     if not frame.columns or frame.isEmpty():
         raise SourceError(f"{what} holds no rows; expected at least one. Check {check}.")
+
+
+def _refuse_zero_bytes(spark: SparkSession, name: str, source: TableSource) -> None:
+    """Spark passes over files of zero bytes, and with them over whatever an upload that failed did not bring."""
+    listed = spark.read.format("binaryFile").load(source.path).where("length = 0").select("path")
+    first = listed.orderBy("path").first()
+    if first is not None:
+        raise SourceError(
+            f"table {name}: {first['path']} has zero bytes, which no {source.format} file has. Restore or remove it."
+        )
 
 
 @contextmanager
@@ -89,14 +103,19 @@ def readable(what: str) -> Iterator[None]:
         ) from error
 
 
+def _reader(spark: SparkSession) -> DataFrameReader:
+    """A reader that stops at a broken file, whatever the cluster's own settings say."""
+    return spark.read.option("ignoreCorruptFiles", False).option("ignoreMissingFiles", False)
+
+
 def _typed(spark: SparkSession, source: TableSource) -> DataFrame:
-    frame = spark.read.format(source.format).load(source.path)
+    frame = _reader(spark).format(source.format).load(source.path)
     return _with_origin(frame, F.lit(None).cast("string"))
 
 
 def _csv(spark: SparkSession, source: TableSource) -> DataFrame:
     # Everything is text at first: a value of another type is a matter for cleaning, not for the reader.
-    reader = spark.read.option("header", True).option("escape", '"').option("mode", "PERMISSIVE")
+    reader = _reader(spark).option("header", True).option("escape", '"').option("mode", "PERMISSIVE")
     names = reader.csv(source.path).columns
     schema = T.StructType([T.StructField(n, T.StringType()) for n in [*names, UNPARSED]])
     # Files whose header differs would otherwise be read by position into the wrong columns.
@@ -105,7 +124,7 @@ def _csv(spark: SparkSession, source: TableSource) -> DataFrame:
 
 
 def _jsonl(spark: SparkSession, source: TableSource) -> DataFrame:
-    reader = spark.read.option("primitivesAsString", True).option("columnNameOfCorruptRecord", UNPARSED)
+    reader = _reader(spark).option("primitivesAsString", True).option("columnNameOfCorruptRecord", UNPARSED)
     fields = [f for f in reader.json(source.path).schema.fields if f.name != UNPARSED]
     schema = T.StructType([*fields, T.StructField(UNPARSED, T.StringType())])
     return _with_origin(reader.schema(schema).json(source.path), F.col(UNPARSED))

@@ -20,8 +20,8 @@ from recsys_spark.errors import ContractError
 from recsys_spark.secret import resolve
 from recsys_spark.session import MARIADB_PACKAGE, POSTGRESQL_PACKAGE
 from recsys_spark.sources.formats import readable, require_rows
-from recsys_spark.sources.mapping import map_columns
-from recsys_spark.sources.raw import RawTables, column_of, with_ids_of_events
+from recsys_spark.sources.mapping import map_tables
+from recsys_spark.sources.raw import RawTables, column_of
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,10 @@ def read_jdbc(spark: SparkSession, settings: JdbcSource, as_of: datetime | None)
             frame = _rows(spark, connection, table, _database(settings).quote)
             frame = _before(frame, name, table, as_of)
             require_rows(frame, f"table {name}: {table.place}", f"source.jdbc.{name}.table")
-        return map_columns(name, _with_origin(frame), table)
+        return _with_origin(frame)
 
-    return with_ids_of_events(
-        read("events", settings.events),
-        read("users", settings.users) if settings.users else None,
-        read("items", settings.items) if settings.items else None,
-    )
+    tables = {"events": settings.events, "users": settings.users, "items": settings.items}
+    return map_tables({name: (read(name, table), table) for name, table in tables.items() if table})
 
 
 def _database(settings: JdbcSource) -> Database:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -11,13 +12,29 @@ from pyspark.sql import types as T
 from recsys_spark.config.settings import ColumnMapping
 from recsys_spark.contracts.raw import DERIVED, SOURCE_FILE, UNPARSED, raw_columns
 from recsys_spark.errors import ContractError
-from recsys_spark.sources.raw import as_raw, column_of
+from recsys_spark.sources.raw import RawTables, SourceColumn, as_raw, column_of, items_of, users_of
 
 REQUIRED = {"events": ("user_id", "item_id", "event_type", "ts"), "users": ("user_id",), "items": ("item_id",)}
 """Columns that a source must bring, by mapping, constant or its own name."""
 
 TIMES = ("ts", "launch_ts")
 MAPS = ("attributes", "measures")
+
+
+def map_tables(tables: Mapping[str, tuple[DataFrame, ColumnMapping]]) -> RawTables:
+    """Raw tables of a source's tables, events among them; those that it lacks are the ids of the events.
+
+    Raises:
+        ContractError: a mapping does not fit the contract or the source.
+    """
+    mapped = {name: map_columns(name, frame, source) for name, (frame, source) in tables.items()}
+    events = mapped["events"]
+    return RawTables(
+        events=events,
+        users=mapped["users"] if "users" in mapped else users_of(events),
+        items=mapped["items"] if "items" in mapped else items_of(events),
+        columns=tuple(c for name, (frame, source) in tables.items() for c in _source_columns(name, frame, source)),
+    )
 
 
 def map_columns(name: str, frame: DataFrame, source: ColumnMapping) -> DataFrame:
@@ -55,6 +72,20 @@ def attribute_names(source: ColumnMapping) -> dict[str, str]:
     return dict(_pair(entry) for entry in source.attributes)
 
 
+def _source_columns(name: str, frame: DataFrame, source: ColumnMapping) -> list[SourceColumn]:
+    """What the source has, and how it is taken."""
+    named = _named(frame, source)
+    own = {c for c in _mappable(name) if c not in source.columns and c not in source.constants} - named
+    taken = {c: "named" if c in named else "own_name" if c in own else "unused" for c in frame.columns}
+    return [SourceColumn(name, c, kind, taken[c]) for c, kind in frame.dtypes if c not in (SOURCE_FILE, UNPARSED)]
+
+
+def _named(frame: DataFrame, source: ColumnMapping) -> set[str]:
+    """Source columns that the settings name."""
+    mapped = {part for origin in source.columns.values() for part in _parts(origin, frame)}
+    return mapped | set(attribute_names(source).values()) | set(source.measures)
+
+
 def _pair(entry: str) -> tuple[str, str]:
     name, separator, column = entry.partition("=")
     return (name, column) if separator else (entry, entry)
@@ -83,11 +114,24 @@ def _faults(name: str, frame: DataFrame, source: ColumnMapping) -> list[str]:
     wanted |= {f"attribute {n}": [c] for n, c in attribute_names(source).items()}
     wanted |= {f"measure {c}": [c] for c in source.measures}
     for target, origins in wanted.items():
-        faults += [f"{target}: expected the source column {o}, which is not there" for o in origins if o not in found]
+        faults += [
+            f"{target}: expected the source column {o}, which is not there{_in_other_case(o, found)}"
+            for o in origins
+            if o not in found
+        ]
+    for column in sorted(set(known) - found - set(source.columns) - set(source.constants)):
+        # Nobody notices a Price that is not taken because it is no price.
+        if hint := _in_other_case(column, found - _named(frame, source)):
+            faults.append(f"{column}: not there{hint}; map it under columns, or rename it in the source")
     for column in REQUIRED[name]:
         if column not in source.constants and _origin_of(column, frame, source) is None:
             faults.append(f"{column}: required, expected a source column of that name, a mapping or a constant")
     return faults
+
+
+def _in_other_case(column: str, found: set[str]) -> str:
+    near = sorted(c for c in found if c.lower() == column.lower())
+    return f" (found {near[0]}, in other case)" if near else ""
 
 
 def _parts(origin: str, frame: DataFrame) -> list[str]:

@@ -12,6 +12,16 @@ from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED, raw_columns
 
 
 @dataclass(frozen=True)
+class SourceColumn:
+    """A row of the table source_columns."""
+
+    source_table: str
+    source_column: str
+    type: str
+    taken: str
+
+
+@dataclass(frozen=True)
 class RawTables:
     """Events, users and items as a source has them.
 
@@ -23,6 +33,8 @@ class RawTables:
     events: DataFrame
     users: DataFrame
     items: DataFrame
+    columns: tuple[SourceColumn, ...] = ()
+    """The columns of the source, where it has any of its own."""
 
 
 def as_raw(name: str, frame: DataFrame) -> DataFrame:
@@ -30,15 +42,6 @@ def as_raw(name: str, frame: DataFrame) -> DataFrame:
     types = {f.name: f.type for f in table(name).fields} | {SOURCE_FILE: "string", UNPARSED: "string"}
     found = set(frame.columns)
     return frame.select(*[F.col(c) if c in found else F.lit(None).cast(types[c]).alias(c) for c in raw_columns(name)])
-
-
-def with_ids_of_events(events: DataFrame, users: DataFrame | None, items: DataFrame | None) -> RawTables:
-    """Raw tables; users and items that the source has no table of are the ids of the events, without attributes."""
-    return RawTables(
-        events=events,
-        users=users if users is not None else users_of(events),
-        items=items if items is not None else items_of(events),
-    )
 
 
 def column_of(name: str) -> Column:
