@@ -16,7 +16,7 @@ STAMPS := $(VENV)/stamps
 STEP := deploy/setup/step.sh
 HOROVOD := deploy/horovod/build.sh deploy/horovod/patch_source.py deploy/horovod/requirements.txt
 
-.PHONY: help demo test test-faults check bench clean setup prerequisites
+.PHONY: help demo test test-faults check bench clean setup prerequisites test-prerequisites
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 13
@@ -28,10 +28,10 @@ demo: setup ## set up, refresh and backtest on Complete Journey, and print a few
 	@$(BIN)/recsys backtest --conf $(CONF) --run-id $(RUN_ID)
 	@$(BIN)/recsys show sample --conf $(CONF) --count $(USERS_SHOWN)
 
-test: check ## set up, check, and run all tests
+test: test-prerequisites check $(STAMPS)/drivers ## set up, check, and run all tests
 	@$(BIN)/python -m pytest
 
-test-faults: setup ## kill, starve and mistreat real refreshes; takes hours
+test-faults: test-prerequisites setup $(STAMPS)/drivers ## kill, starve and mistreat real refreshes; takes hours
 	@$(BIN)/python -m pytest tests/faults -m faults
 
 check: setup ## set up, then ruff, mypy and import-linter
@@ -52,6 +52,9 @@ prerequisites:
 	@echo "[1/6] looking for Python 3.11, Java 17, a C++ compiler and make …"
 	@deploy/setup/prerequisites.sh > /dev/null
 
+test-prerequisites:
+	@deploy/setup/prerequisites.sh tests > /dev/null
+
 $(STAMPS)/venv: constraints.txt setup.py deploy/setup/make_venv.sh deploy/horovod/build-tools.txt | prerequisites
 	@$(STEP) "[2/6] installing the pinned packages into $(VENV), about 2 minutes" $(LOGS)/venv.log \
 		deploy/setup/make_venv.sh "$$(deploy/setup/prerequisites.sh)" $(VENV)
@@ -64,4 +67,9 @@ $(STAMPS)/horovod: $(STAMPS)/venv $(HOROVOD)
 
 $(STAMPS)/jars: $(STAMPS)/horovod recsys_spark/session.py deploy/spark/fetch_jars.py
 	@$(STEP) "[4/6] fetching the Delta jars through Spark" $(LOGS)/jars.log $(BIN)/python deploy/spark/fetch_jars.py
+	@touch $@
+
+$(STAMPS)/drivers: $(STAMPS)/jars
+	@$(STEP) "fetching the database drivers for the tests through Spark" $(LOGS)/drivers.log \
+		$(BIN)/python deploy/spark/fetch_jars.py --drivers
 	@touch $@

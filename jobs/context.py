@@ -24,6 +24,7 @@ from recsys_spark.errors import NotFoundError, PrerequisiteError, RecsysError, S
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.lake import Commit, Lake, claim, require_claim
 from recsys_spark.session import open_session
+from recsys_spark.sources.jdbc import driver_packages
 
 log = logging.getLogger("recsys")
 
@@ -168,7 +169,7 @@ def parser(name: str, about: str) -> argparse.ArgumentParser:
         type=_instant,
         help="use events before this time (ISO 8601, UTC); default: the latest plausible event time of the source",
     )
-    arguments.add_argument("--run-id", help="name of this run; running it again resumes it")
+    arguments.add_argument("--run-id", type=_run_id, help="name of this run; running it again resumes it")
     arguments.add_argument(
         "--fold",
         choices=("full", "backtest"),
@@ -223,7 +224,7 @@ def with_storage_told(work: Callable[[], None]) -> None:
 def open_job(name: str, arguments: argparse.Namespace) -> Job:
     """Settings first, so that a fault in them is told before Spark starts."""
     settings = load_settings(arguments.conf, arguments.overrides)
-    spark = open_session(settings.spark, f"recsys {name}")
+    spark = open_session(settings.spark, f"recsys {name}", driver_packages(settings.source))
     lake = Lake(spark, settings.lake.path, arguments.fold)
     if settings.backtest.use_trials:
         settings = load_settings(arguments.conf, arguments.overrides, _chosen_by_trials(lake))
@@ -258,6 +259,15 @@ def with_stage(title: str, work: Callable[[], None]) -> None:
     log.info("%s …", title)
     work()
     log.info("%s done in %.1f s", title, time.monotonic() - started)
+
+
+def _run_id(text: str) -> str:
+    """A name that is one folder below the models, and one word in logs."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,199}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text[:50]!r} is no name of a run: letters, digits and . _ : + - (at most 200), a letter or digit first"
+        )
+    return text
 
 
 def _instant(text: str) -> datetime:

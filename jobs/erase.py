@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from jobs.context import Job, log, run_job
 from jobs.train_coldstart import models
-from recsys_spark.config.secret import keys_of
 from recsys_spark.events.pseudonyms import digests_of, forms_of
 from recsys_spark.lake import Request, erase
+from recsys_spark.secret import keys_of
 from recsys_spark.sources.ids import read_ids
 
 OUTPUTS = ("erasures",)

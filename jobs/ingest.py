@@ -8,22 +8,25 @@ from datetime import datetime
 
 from pyspark import StorageLevel
 
-from jobs.context import Job, run_job
+from jobs.context import Job, log, run_job
 from jobs.pipeline import require_same_start
-from recsys_spark.config.secret import keys_of
+from recsys_spark.contracts import table
+from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.events.clean import check_balance, judge, latest_plausible, require_events, settle
 from recsys_spark.events.pseudonyms import with_pseudonyms
 from recsys_spark.lake import erased_digests
+from recsys_spark.secret import keys_of
+from recsys_spark.sources.drift import require_same_columns
 from recsys_spark.sources.fingerprint import fingerprint
 from recsys_spark.sources.formats import readable
-from recsys_spark.sources.raw import RawTables
+from recsys_spark.sources.raw import RawTables, SourceColumn
 from recsys_spark.sources.read import read_source
 
-OUTPUTS = ("events", "users", "items", "quarantine", "data_quality")
+OUTPUTS = ("events", "users", "items", "quarantine", "data_quality", "source_columns")
 
 
 def run(job: Job) -> None:
-    """Read the source, judge its rows once, write the five tables; quality first, so that bad input writes no other.
+    """Read the source, judge its rows once, write the tables; drift and quality first, so that bad input writes none.
 
     Events count up to the as-of time that was asked for, else up to the latest plausible one: a lake that holds an
     earlier day moves on with its source.
@@ -31,7 +34,8 @@ def run(job: Job) -> None:
     require_same_start(job)
     # Before the rows are read: a source that changes meanwhile is then refused when the run is resumed.
     source_sha256 = fingerprint(job.spark, job.settings.source)
-    raw = _hidden(job, read_source(job.spark, job.settings.source))
+    raw = _hidden(job, read_source(job.spark, job.settings.source, job.asked_as_of))
+    _require_same_columns(job, raw)
     as_of = job.asked_as_of or _as_of(job, raw)
     job = replace(job, as_of=as_of, source_sha256=source_sha256)
     judged = judge(raw.events, raw.users, raw.items, as_of, job.settings.cleaning)
@@ -43,9 +47,10 @@ def run(job: Job) -> None:
             quality = cleaned.data_quality.collect()
             check_balance(quality)
             require_events(quality)
-            for name in OUTPUTS:
+            for name in OUTPUTS[:-1]:
                 job.describe(f"ingest: write {name}")
                 job.write(name, getattr(cleaned, name))
+            job.write("source_columns", job.spark.createDataFrame(raw.columns, spark_schema(table("source_columns"))))
     finally:
         for frame in kept:
             frame.unpersist()
@@ -58,6 +63,14 @@ def _hidden(job: Job, raw: RawTables) -> RawTables:
         return raw
     events, users = (with_pseudonyms(frame, keys, erased) for frame in (raw.events, raw.users))
     return replace(raw, events=events, users=users)
+
+
+def _require_same_columns(job: Job, raw: RawTables) -> None:
+    if job.settings.source.drift == "accept" or not job.lake.exists("source_columns"):
+        return
+    earlier = [SourceColumn(**row.asDict()) for row in job.lake.read("source_columns").collect()]
+    for note in require_same_columns(earlier, raw.columns, job.settings.source.mappings):
+        log.info("  source: %s", note)
 
 
 def _as_of(job: Job, raw: RawTables) -> datetime:

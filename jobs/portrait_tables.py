@@ -63,26 +63,30 @@ def _shelf(name: str, rows: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def _facts(title: str, facts: Mapping[str, Any]) -> Table:
-    table = Table(title=Text(title), title_justify="left", title_style="bold", show_header=False)
+    table = Table(title=_plain(title), title_justify="left", title_style="bold", show_header=False)
     table.add_column(style="dim")
     table.add_column()
     for name, value in facts.items():
-        table.add_row(name, _cell(value))
+        table.add_row(_plain(name), _cell(value))
     return table
 
 
 def _grid(title: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Table:
-    table = Table(*columns, title=Text(title), title_justify="left", title_style="bold")
+    table = Table(*columns, title=_plain(title), title_justify="left", title_style="bold")
     for row in rows:
         table.add_row(*[_cell(row[name]) for name in columns])
     return table
 
 
 def _cell(value: Any) -> Text:
-    """A value as a cell; Text, so that brackets in titles are no markup."""
     if value is None or value == "":
         return Text("-")
-    return Text(f"{value:.4g}" if isinstance(value, float) else str(value))
+    return _plain(f"{value:.4g}" if isinstance(value, float) else str(value))
+
+
+def _plain(text: str) -> Text:
+    """Text, so that brackets in titles are no markup; what would steer the terminal shows as a mark."""
+    return Text("".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text))
 
 
 def _values(attributes: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from recsys_spark.config import load_settings
-from recsys_spark.config.secret import keys_of
 from recsys_spark.config.settings import PrivacySettings
 from recsys_spark.errors import RecsysError
 from recsys_spark.lake import Lake, Release, current_release
+from recsys_spark.secret import keys_of
 from recsys_spark.session import open_session
 
 

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
+from recsys_spark.config.secret import SECRET_NAME, is_reference, is_secret
 from recsys_spark.config.settings import SparkSettings
+from recsys_spark.secret import resolve
 
 DELTA_PACKAGE = "io.delta:delta-spark_2.13:4.0.1"
-DELTA_JARS = (
-    "io.delta_delta-spark_2.13-4.0.1.jar",
-    "io.delta_delta-storage-4.0.1.jar",
-    "org.antlr_antlr4-runtime-4.13.1.jar",
-)
-"""What the package resolves to, as Spark names the files in its cache."""
+POSTGRESQL_PACKAGE = "org.postgresql:postgresql:42.7.14"
+MARIADB_PACKAGE = "org.mariadb.jdbc:mariadb-java-client:3.5.11"
+JARS = {
+    DELTA_PACKAGE: (
+        "io.delta_delta-spark_2.13-4.0.1.jar",
+        "io.delta_delta-storage-4.0.1.jar",
+        "org.antlr_antlr4-runtime-4.13.1.jar",
+    ),
+    POSTGRESQL_PACKAGE: ("org.postgresql_postgresql-42.7.14.jar",),
+    MARIADB_PACKAGE: ("org.mariadb.jdbc_mariadb-java-client-3.5.11.jar",),
+}
+"""What each package needs at run time, as Spark names the files in its cache."""
 JAR_CACHE = Path.home() / ".ivy2.5.2" / "jars"
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 
@@ -32,6 +41,8 @@ REQUIRED = {
 DEFAULTS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
+    # Spark's own pattern misses account keys, among others.
+    "spark.redaction.regex": SECRET_NAME,
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     # A small lake would otherwise start 50 tasks per snapshot and 10,000 per vacuum.
     "spark.databricks.delta.snapshotPartitions": "2",
@@ -41,10 +52,13 @@ DEFAULTS = {
 }
 
 
-def open_session(settings: SparkSettings, app_name: str) -> SparkSession:
-    """A session with Delta; values that the submitting side already set are kept.
+def open_session(settings: SparkSettings, app_name: str, packages: Sequence[str] = ()) -> SparkSession:
+    """A session with Delta and further packages; values that the submitting side already set are kept.
 
     On Databricks the running session is returned as it is, with the runtime settings that this project needs.
+
+    Raises:
+        SettingsError: a reference in ``settings.extra`` leads to no secret.
     """
     active = SparkSession.getActiveSession()
     if active is not None:
@@ -53,33 +67,46 @@ def open_session(settings: SparkSettings, app_name: str) -> SparkSession:
         return active
     # Executors must run the same interpreter as the driver, or they miss this package's dependencies.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    if "PYSPARK_GATEWAY_PORT" in os.environ:  # started by spark-submit: its values are in the JVM already
-        SparkContext._ensure_initialized()
-    conf = SparkConf()
-    conf.setAppName(app_name)
+    extra = {
+        key: resolve(value, f"spark.extra.{key}") if is_reference(value) else value
+        for key, value in settings.extra.items()
+    }
     wanted = {
         "spark.master": settings.master,
         "spark.driver.memory": settings.driver_memory,
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         **DEFAULTS,
-        **delta_jars(),
-        **settings.extra,
+        **jars((DELTA_PACKAGE, *packages)),
+        **extra,
     }
-    for key, value in wanted.items():
-        conf.setIfMissing(key, value)
-    for key, value in REQUIRED.items():
-        conf.set(key, value)
+    # What starts the JVM stands on its command line, which everyone on the machine can read; secrets come after it.
+    # Under spark-submit it runs already, and holds the submitted values.
+    SparkContext._ensure_initialized(conf=_conf({k: v for k, v in wanted.items() if not is_secret(k)}))
+    conf = _conf(wanted)
+    conf.setAppName(app_name)
     session = SparkSession.builder.config(conf=conf).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
 
 
-def delta_jars(cache: Path = JAR_CACHE) -> dict[str, str]:
-    """Delta's jars out of Spark's cache if all are there, else the package for Spark to resolve.
+def jars(packages: Sequence[str], cache: Path = JAR_CACHE) -> dict[str, str]:
+    """Spark's settings for packages: the jars out of Spark's cache where a package's are all there, else the package.
 
     Resolving asks Maven Central at each start and prints thirty lines, also when nothing is to be fetched.
     """
-    jars = [cache / name for name in DELTA_JARS]
-    if all(jar.is_file() for jar in jars):
-        return {"spark.jars": ",".join(str(jar) for jar in jars)}
-    return {"spark.jars.packages": DELTA_PACKAGE}
+    cached = [p for p in packages if all((cache / name).is_file() for name in JARS[p])]
+    found = {
+        "spark.jars": [str(cache / name) for package in cached for name in JARS[package]],
+        "spark.jars.packages": [package for package in packages if package not in cached],
+    }
+    return {setting: ",".join(values) for setting, values in found.items() if values}
+
+
+def _conf(wanted: Mapping[str, str]) -> SparkConf:
+    """What is wanted, unless the JVM, where it runs, was told otherwise; and what must be."""
+    conf = SparkConf()
+    for key, value in wanted.items():
+        conf.setIfMissing(key, value)
+    for key, value in REQUIRED.items():
+        conf.set(key, value)
+    return conf

@@ -12,7 +12,8 @@ from pyspark.sql import DataFrame, SparkSession
 from recsys_spark.config.settings import SparkSettings
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
-from recsys_spark.session import open_session
+from recsys_spark.session import MARIADB_PACKAGE, POSTGRESQL_PACKAGE, open_session
+from tests import databases
 
 # The same examples in every run: a red build must mean a change, not a lucky draw.
 settings.register_profile("repeatable", derandomize=True)
@@ -22,7 +23,8 @@ settings.load_profile("repeatable")
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     # Two cores and four partitions: enough to shuffle, small enough that a test takes a second.
-    session = open_session(SparkSettings(master="local[2]", driver_memory="2g", shuffle_partitions=4), "recsys tests")
+    settings = SparkSettings(master="local[2]", driver_memory="2g", shuffle_partitions=4)
+    session = open_session(settings, "recsys tests", (POSTGRESQL_PACKAGE, MARIADB_PACKAGE))
     yield session
     session.stop()
 
@@ -36,6 +38,12 @@ def rows(spark: SparkSession):
         return spark.createDataFrame([contract.row_of(**g) for g in given], spark_schema(contract))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[databases.Server]:
+    with databases.postgresql() as server:
+        yield server
 
 
 def at(text: str) -> datetime:

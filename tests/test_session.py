@@ -1,9 +1,18 @@
-from recsys_spark.session import DELTA_JARS, DELTA_PACKAGE, delta_jars
+from recsys_spark.session import DELTA_PACKAGE, JARS, POSTGRESQL_PACKAGE, jars
 
 
-def test_cached_jars_are_used_only_when_all_are_there(tmp_path):
-    for name in DELTA_JARS[:-1]:
+def test_cached_jars_of_a_package_are_used_only_when_all_are_there(tmp_path):
+    *most, last = JARS[DELTA_PACKAGE]
+    for name in most:
         (tmp_path / name).touch()
-    assert delta_jars(tmp_path) == {"spark.jars.packages": DELTA_PACKAGE}
-    (tmp_path / DELTA_JARS[-1]).touch()
-    assert delta_jars(tmp_path)["spark.jars"].split(",") == [str(tmp_path / name) for name in DELTA_JARS]
+    assert jars([DELTA_PACKAGE], tmp_path) == {"spark.jars.packages": DELTA_PACKAGE}
+    (tmp_path / last).touch()
+    assert jars([DELTA_PACKAGE], tmp_path)["spark.jars"].split(",") == [str(tmp_path / n) for n in JARS[DELTA_PACKAGE]]
+
+
+def test_a_package_that_is_not_cached_is_resolved_beside_those_that_are(tmp_path):
+    for name in JARS[DELTA_PACKAGE]:
+        (tmp_path / name).touch()
+    found = jars([DELTA_PACKAGE, POSTGRESQL_PACKAGE], tmp_path)
+    assert found["spark.jars.packages"] == POSTGRESQL_PACKAGE
+    assert len(found["spark.jars"].split(",")) == len(JARS[DELTA_PACKAGE])

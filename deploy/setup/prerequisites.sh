@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Looks for what pip cannot install, before anything is downloaded. Prints the Python to use on stdout; each thing that
-# is missing is one sentence with its remedy on stderr, and the exit code is 8 (PrerequisiteError).
+# is missing is one sentence with its remedy on stderr, and the exit code is 8 (PrerequisiteError). With the argument
+# tests, it looks for what only the tests need, too.
 set -euo pipefail
 
 APT="sudo apt-get install -y python3.11 python3.11-venv python3.11-dev openjdk-17-jre-headless g++ make"
@@ -68,10 +69,24 @@ check_make() {
     fi
 }
 
+# Debian keeps the server's programs off the PATH.
+check_postgresql() {
+    local place
+    for place in /usr/lib/postgresql/*/bin ${PATH//:/ }; do
+        if [[ -x $place/initdb && -x $place/pg_ctl && -x $place/psql ]]; then
+            return
+        fi
+    done
+    refuse "PostgreSQL is needed by the tests of the jdbc source, which start one of their own, and its initdb, pg_ctl and psql are in no folder of /usr/lib/postgresql or the PATH; install it (sudo apt-get install -y postgresql)"
+}
+
 check_python
 check_java
 check_compiler
 check_make
+if [[ ${1:-} == tests ]]; then
+    check_postgresql
+fi
 if ((missing)); then
     exit 8
 fi

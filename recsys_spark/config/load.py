@@ -10,7 +10,9 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+from recsys_spark.config.secret import is_secret, without_secrets
 from recsys_spark.config.settings import Settings
 from recsys_spark.errors import SettingsError
 
@@ -34,25 +36,33 @@ def load_settings(
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
-        listed = "\n  ".join(_fault(e["loc"], e["msg"], e["input"]) for e in error.errors())
+        listed = "\n  ".join(_complaint(e) for e in error.errors())
         raise SettingsError(f"{path} is not a valid settings file:\n  {listed}") from None
-
-
-def _fault(place: tuple[int | str, ...], message: str, found: object) -> str:
-    """One line about one setting; what was found is not shown where it may be a secret in the place of a reference."""
-    shown = "" if place[:1] == ("privacy",) else f" (found {found!r:.80})"
-    return f"{'.'.join(str(p) for p in place)}: {message}{shown}"
 
 
 def settings_sha256(settings: Settings) -> str:
     """Hash of the resolved settings; where the lake lies does not count, so that a lake that was moved goes on."""
-    values = settings.model_dump(mode="json", exclude={"lake"})
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_json(settings, leave_out={"lake"}).encode()).hexdigest()
 
 
 def settings_json(settings: Settings) -> str:
-    """The resolved settings as JSON with sorted keys."""
-    return json.dumps(settings.model_dump(mode="json"), sort_keys=True)
+    """The resolved settings as JSON with sorted keys; without secrets, since it is stored with each release."""
+    return _json(settings, leave_out=set())
+
+
+def _json(settings: Settings, leave_out: set[str]) -> str:
+    dumped = settings.model_dump(mode="json", exclude=leave_out)
+    dumped["spark"]["extra"] = without_secrets(settings.spark.extra)
+    return json.dumps(dumped, sort_keys=True)
+
+
+def _complaint(error: ErrorDetails) -> str:
+    """One fault; what was found is shown where it is a plain value that cannot hold a secret."""
+    name, found = ".".join(map(str, error["loc"])), error["input"]
+    # A key in the place of its reference; a misspelt password.
+    hidden = is_secret(name) or name.startswith("privacy") or name.endswith("url") or error["type"] == "extra_forbidden"
+    shown = "" if hidden or isinstance(found, dict | list | tuple) else f" (found {found!r:.80})"
+    return f"{name}: {error['msg']}{shown}"
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -61,20 +71,29 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not readable YAML: {error}") from None
+        raise SettingsError(f"{path} is not readable YAML{_place(error)}; expected a mapping of settings") from None
     if not isinstance(raw, dict):
         raise SettingsError(f"{path} holds {type(raw).__name__}, expected a mapping of settings")
     return raw
 
 
+def _place(error: Exception) -> str:
+    """Where the reader stopped. Its own words quote the line, which may hold a secret."""
+    mark = getattr(error, "problem_mark", None)
+    return f" at line {mark.line + 1}, column {mark.column + 1}" if mark else f" ({type(error).__name__})"
+
+
 def _apply(raw: dict[str, Any], override: str) -> None:
     key, separator, value = override.partition("=")
     if not separator:
-        raise SettingsError(f"--set {override!r}: expected dotted.key=value")
+        raise SettingsError(f"--set {key}: expected dotted.key=value")
     *parents, last = key.split(".")
     node = raw
     for parent in parents:
         node = node.setdefault(parent, {})
         if not isinstance(node, dict):
-            raise SettingsError(f"--set {override!r}: {parent} is not a group of settings")
-    node[last] = yaml.safe_load(value)
+            raise SettingsError(f"--set {key}: {parent} is not a group of settings")
+    try:
+        node[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"--set {key}: the value is not readable YAML{_place(error)}; quote it") from None

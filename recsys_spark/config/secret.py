@@ -1,59 +1,55 @@
-"""Secrets by reference: settings say where one is, and only the process that needs it looks there."""
+"""Secrets in settings: named by reference, and left out of whatever is stored or shown."""
 
 from __future__ import annotations
 
-import os
+import re
+from collections.abc import Mapping
 
-from recsys_spark.config.settings import PrivacySettings
-from recsys_spark.errors import SettingsError
-from recsys_spark.kernels.pseudonym import Key
+REFERENCE = re.compile(r"env:(?P<variable>[A-Za-z_][A-Za-z0-9_]*)|scope:(?P<scope>[^/\s]+)/(?P<key>[^/\s]+)")
+"""A secret in an environment variable, or in a secret scope of Databricks."""
+
+SECRET_NAME = r"(?i)secret|passw|passphrase|token|credential|[.]sas[.]|(access|account|private|api)[._-]?key"
+"""Names of settings whose values are secrets; also what Spark leaves out of its event log and pages."""
+
+HIDDEN = "(not shown)"
 
 
-def keys_of(privacy: PrivacySettings) -> tuple[Key, ...]:
-    """The key of the pseudonyms, then the retired ones; none where ids stay as they come.
+def is_reference(text: str) -> bool:
+    """Whether the text says where a secret is.
+
+    >>> is_reference("env:SHOP_PASSWORD"), is_reference("scope:shop/password"), is_reference("hunter2")
+    (True, True, False)
+    """
+    return REFERENCE.fullmatch(text) is not None
+
+
+def check_reference(text: str) -> str:
+    """The reference as it is.
 
     Raises:
-        SettingsError: a key is not where its reference says, or is too short.
+        ValueError: the text is none; it may be the secret itself, so the message does not repeat it.
     """
-    named = (privacy.pseudonym_key, *privacy.retired_keys) if privacy.pseudonym_key else ()
-    return tuple(_key(reference) for reference in named)
+    if not is_reference(text):
+        raise ValueError(
+            "expected where the secret is, env:NAME (an environment variable) or scope:SCOPE/KEY (a secret scope of "
+            "Databricks), never the secret itself"
+        )
+    return text
 
 
-def _key(reference: str) -> Key:
-    try:
-        return Key(secret(reference).encode())
-    except ValueError as error:
-        raise SettingsError(f"{reference}: {error}; make one with `openssl rand -hex 32`") from None
+def is_secret(name: str) -> bool:
+    """Whether a setting of this name holds a secret.
 
-
-def secret(reference: str) -> str:
-    """The secret that a reference names.
-
-    Args:
-        reference: env:NAME or scope:SCOPE/KEY, as :data:`~recsys_spark.config.settings.SecretReference` has it.
-
-    Raises:
-        SettingsError: there is none at that place.
+    >>> [is_secret(name) for name in ("spark.hadoop.fs.s3a.secret.key", "spark.executor.memory")]
+    [True, False]
     """
-    kind, _, place = reference.partition(":")
-    return _of_environment(place) if kind == "env" else _of_scope(*place.split("/"))
+    return re.search(SECRET_NAME, name) is not None
 
 
-def _of_environment(name: str) -> str:
-    found = os.environ.get(name)
-    if not found:
-        raise SettingsError(f"env:{name}: the environment variable {name} is not set; set it where this command runs")
-    return found
+def without_secrets(values: Mapping[str, str]) -> dict[str, str]:
+    """The values, hidden where the name says that they are secret; references stay.
 
-
-def _of_scope(scope: str, key: str) -> str:
-    try:
-        from databricks.sdk.runtime import dbutils  # only Databricks has secret scopes
-    except ImportError:
-        raise SettingsError(
-            f"scope:{scope}/{key}: secret scopes are looked up on Databricks only; elsewhere use env:NAME"
-        ) from None
-    try:
-        return str(dbutils.secrets.get(scope=scope, key=key))
-    except Exception as error:  # dbutils raises Py4J errors of its own, whose text names the scope and the key alone
-        raise SettingsError(f"scope:{scope}/{key}: found no such secret ({type(error).__name__})") from None
+    >>> without_secrets({"db.password": "hunter2", "store.token": "env:TOKEN", "memory": "4g"})
+    {'db.password': '(not shown)', 'store.token': 'env:TOKEN', 'memory': '4g'}
+    """
+    return {name: HIDDEN if is_secret(name) and not is_reference(value) else value for name, value in values.items()}

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from recsys_spark.config.secret import check_reference
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+Reference = Annotated[str, AfterValidator(check_reference)]
+"""Where a secret is: env:NAME or scope:SCOPE/KEY."""
 
 
 class Group(BaseModel):
@@ -28,16 +33,12 @@ class LakeSettings(Group):
     """The longest that one job may read the tables it began with; no vacuum keeps files for less."""
 
 
-SecretReference = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|scope:[^/\s]+/[^/\s]+)$")]
-"""Where a secret is, never the secret: env:NAME (a variable) or scope:SCOPE/KEY (a Databricks secret scope)."""
-
-
 class PrivacySettings(Group):
     """How users are hidden inside the lake."""
 
-    pseudonym_key: SecretReference | None = None
+    pseudonym_key: Reference | None = None
     """Key of the pseudonyms that stand in the lake for user ids (HMAC-SHA-256); unset, ids stay as they come."""
-    retired_keys: tuple[SecretReference, ...] = ()
+    retired_keys: tuple[Reference, ...] = ()
     """Earlier keys, by which ingest still knows the users that were erased under them."""
 
     @model_validator(mode="after")
@@ -54,16 +55,19 @@ class SparkSettings(Group):
     driver_memory: str = "4g"
     shuffle_partitions: Count = 8
     """Partitions of a shuffle; about twice the cores for small lakes, hundreds on clusters."""
-    extra: dict[str, str] = {}
-    """Further Spark settings, such as credentials by reference for a cloud store."""
+    extra: dict[str, str] = Field(default={}, repr=False)
+    """Further Spark settings; a credential for a cloud store by reference, such as env:STORE_SECRET."""
 
 
-class TableSource(Group):
-    """One input table of the files source and how its columns map to the contract's."""
+JdbcProperty = Literal[
+    "sslmode", "sslrootcert", "sslMode", "serverSslCert", "connectTimeout", "socketTimeout", "ApplicationName"
+]
+"""Others could run SQL or load classes (sessionInitStatement, socketFactory, …)."""
 
-    path: str
-    """File, folder or glob; or a Delta table's folder."""
-    format: Literal["parquet", "csv", "jsonl", "delta"] = "parquet"
+
+class ColumnMapping(Group):
+    """How the columns of one input table map to the contract's."""
+
     columns: dict[str, str] = {}
     """Contract column to source column, such as user_id: customer_no. Unlisted columns keep their own name.
 
@@ -79,6 +83,69 @@ class TableSource(Group):
     """Spark's datetime pattern for ts where it is text; ISO 8601 if unset."""
     list_separator: str | None = None
     """Splits attribute text into several values, such as '|'."""
+
+    @property
+    def place(self) -> str:
+        """Where the table is, for messages."""
+        raise NotImplementedError
+
+
+class TableSource(ColumnMapping):
+    """One input table of the files source."""
+
+    path: str
+    """File, folder or glob; or a Delta table's folder."""
+    format: Literal["parquet", "csv", "jsonl", "delta"] = "parquet"
+
+    @property
+    def place(self) -> str:
+        """The path."""
+        return self.path
+
+
+class JdbcTable(ColumnMapping):
+    """One table or view of a database, and how it is read."""
+
+    table: Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+){0,2}$")]
+    """Name as the database has it, after its schema and a dot where it is in one; no query."""
+    partition_column: str | None = None
+    """Number, date or timestamp by which num_partitions connections share the reading."""
+    lower: int | datetime | None = None
+    """With upper, where the parts of partition_column begin and end; unset, its least and greatest value are asked."""
+    upper: int | datetime | None = None
+    num_partitions: Count = 1
+    fetchsize: Count = 10_000
+    """Rows that one answer of the database holds."""
+    watermark_column: str | None = None
+    """Timestamp at which the database got the row; with --as-of, only rows from before that time are read."""
+
+    @property
+    def place(self) -> str:
+        """The table's name."""
+        return self.table
+
+    @model_validator(mode="after")
+    def _parts_have_a_column(self) -> JdbcTable:
+        if self.partition_column is None and (self.num_partitions > 1 or self.lower is not None):
+            raise ValueError("num_partitions, lower and upper need a partition_column")
+        if (self.lower is None) != (self.upper is None):
+            raise ValueError("lower and upper belong together; set both or neither")
+        return self
+
+
+class JdbcSource(Group):
+    """A database, who reads it, and the tables."""
+
+    url: Annotated[str, Field(pattern=r"^jdbc:(postgresql|mariadb)://[^\s/?&;@#]+/[^\s/?&;@#]+$")]
+    """jdbc:postgresql://HOST:PORT/DATABASE or jdbc:mariadb://…; without user, password or parameters."""
+    user: str
+    password: Reference
+    """Where the password is: env:NAME or scope:SCOPE/KEY; never the password itself."""
+    properties: dict[JdbcProperty, str] = {}
+    """Of the driver's own properties those that secure or name a connection."""
+    events: JdbcTable
+    users: JdbcTable | None = None
+    items: JdbcTable | None = None
 
 
 class SyntheticSource(Group):
@@ -100,16 +167,30 @@ class SyntheticSource(Group):
 class SourceSettings(Group):
     """Which adapter brings events, users and items in."""
 
-    kind: Literal["completejourney", "files", "synthetic"] = "synthetic"
+    kind: Literal["completejourney", "files", "jdbc", "synthetic"] = "synthetic"
     events: TableSource | None = None
     users: TableSource | None = None
     items: TableSource | None = None
+    jdbc: JdbcSource | None = None
     synthetic: SyntheticSource = SyntheticSource()
+    drift: Literal["refuse", "accept"] = "refuse"
+    """Where columns that are used changed since the last ingest: stop, or take the source as it is now."""
+
+    @property
+    def mappings(self) -> dict[str, ColumnMapping]:
+        """The mapping of each table that the source brings; none for kinds that need none."""
+        tables = {"files": self, "jdbc": self.jdbc}.get(self.kind)
+        if tables is None:
+            return {}
+        named = {"events": tables.events, "users": tables.users, "items": tables.items}
+        return {name: mapping for name, mapping in named.items() if mapping is not None}
 
     @model_validator(mode="after")
-    def _files_need_events(self) -> SourceSettings:
+    def _kinds_have_their_groups(self) -> SourceSettings:
         if self.kind == "files" and self.events is None:
             raise ValueError("source.kind is files, so source.events must say where the events are")
+        if self.kind == "jdbc" and self.jdbc is None:
+            raise ValueError("source.kind is jdbc, so source.jdbc must say which database and tables")
         return self
 
 

@@ -87,6 +87,19 @@ DATA_QUALITY = Contract(
     ),
 )
 
+SOURCE_COLUMNS = Contract(
+    name="source_columns",
+    row="one column of the source, as the last ingest found it",
+    made_by="ingest",
+    key=("source_table", "source_column"),
+    fields=(
+        F("source_table", "string", "events, users or items"),
+        F("source_column", "string", "its name in the source"),
+        F("type", "string", "its type, as Spark reads it"),
+        F("taken", "string", "named (by the settings), own_name (it has a contract column's name) or unused"),
+    ),
+)
+
 TRUTH = Contract(
     name="truth",
     row="one hidden user and item pair of the backtest",

@@ -36,6 +36,7 @@ from recsys_spark.contracts.source_tables import (
     EVENTS,
     ITEMS,
     QUARANTINE,
+    SOURCE_COLUMNS,
     TRUTH,
     USERS,
 )
@@ -48,6 +49,7 @@ ALL_TABLES: dict[str, Contract] = {
         ITEMS,
         QUARANTINE,
         DATA_QUALITY,
+        SOURCE_COLUMNS,
         TRUTH,
         INTERACTIONS,
         USER_FEATURES,

@@ -24,7 +24,7 @@ def latest_plausible(raw_events: DataFrame) -> datetime:
     two small aggregations.
 
     Raises:
-        SourceError: no event has a readable time.
+        SourceError: no event has a readable time, or the times are beyond the year 9999.
     """
     seconds = as_timestamp(raw_events, "ts").cast("double")
     times = raw_events.select(seconds.alias("seconds")).where("seconds IS NOT NULL")
@@ -46,4 +46,14 @@ def latest_plausible(raw_events: DataFrame) -> datetime:
     latest = bulk["latest"]
     if latest > limit:
         latest = times.where(F.col("seconds") <= limit).agg(F.max("seconds")).collect()[0][0]
-    return datetime.fromtimestamp(int(latest) + 1, tz=UTC)
+    return _instant(int(latest) + 1)
+
+
+def _instant(seconds: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        raise SourceError(
+            f"table events: ts comes to {seconds} seconds after 1970, beyond the year 9999. Numbers are seconds: "
+            "divide milliseconds by 1000, or bring timestamps or ISO 8601 text."
+        ) from None

@@ -13,16 +13,20 @@ DUPLICATE = "_duplicate"
 
 _NULL = "\u0000"
 _BETWEEN = "\u0001"
+_LITERAL = "\u0002"
+"""Comes before any of the three that is part of a text."""
 
 
 def event_hash(columns: list[str]) -> Column:
-    """SHA-256 over the text of the columns; null and the empty text differ.
-
-    The control characters that mark null and end of column cannot be typed into a shop's form, so that two different
-    events do not meet in one text.
-    """
-    parts = [F.coalesce(F.col(c).cast("string"), F.lit(_NULL)) for c in columns]
+    """SHA-256 over the text of the columns; different events have different texts, whatever their values hold."""
+    parts = [F.coalesce(_escaped(F.col(c).cast("string")), F.lit(_NULL)) for c in columns]
     return F.sha2(F.concat_ws(_BETWEEN, *parts), 256)
+
+
+def _escaped(text: Column) -> Column:
+    for mark in (_LITERAL, _NULL, _BETWEEN):
+        text = F.replace(text, F.lit(mark), F.lit(_LITERAL + mark))
+    return text
 
 
 def with_event_duplicates(events: DataFrame) -> DataFrame:

@@ -89,7 +89,7 @@ def _with_unknown_ids(events: DataFrame, users: DataFrame, items: DataFrame, set
 
 def _with_raw_row(judged: DataFrame) -> DataFrame:
     text = F.coalesce(F.col(UNPARSED), F.to_json(RAW))
-    return judged.withColumn(RAW_ROW, F.when(F.size(REASONS) > 0, text)).drop(RAW, UNPARSED)
+    return judged.withColumn(RAW_ROW, F.when(F.size(REASONS) > 0, F.make_valid_utf8(text))).drop(RAW, UNPARSED)
 
 
 def _with_caps(events: DataFrame, settings: CleaningSettings) -> DataFrame:

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from recsys_spark.config.settings import CleaningSettings
 from recsys_spark.contracts.raw import UNPARSED
-from recsys_spark.events.typed import RAW
+from recsys_spark.events.typed import RAW, REPLACEMENT
 
 REASONS = "_reasons"
 """Names of the rules that the row broke; empty for a row that stays."""
@@ -24,6 +24,8 @@ def event_rules(as_of: datetime, settings: CleaningSettings) -> Rules:
     too_late = as_of + timedelta(hours=settings.future_tolerance_hours)
     return {
         "user_id_missing": F.col("user_id").isNull(),
+        "user_id_not_utf8": _not_utf8("user_id"),
+        "item_id_not_utf8": _not_utf8("item_id"),
         "item_id_missing": F.col("item_id").isNull() & ~F.col("event_type").eqNullSafe("search"),
         "event_type_missing": F.coalesce(F.col("event_type"), F.lit("")) == "",
         "event_type_malformed": (F.col("event_type") != "") & ~F.col("event_type").rlike(EVENT_TYPE_PATTERN),
@@ -39,13 +41,18 @@ def event_rules(as_of: datetime, settings: CleaningSettings) -> Rules:
 
 def user_rules() -> Rules:
     """Rule name to the condition under which a typed user breaks it."""
-    return {"user_id_missing": F.col("user_id").isNull(), "measure_unparsable": _measure_unparsable()}
+    return {
+        "user_id_missing": F.col("user_id").isNull(),
+        "user_id_not_utf8": _not_utf8("user_id"),
+        "measure_unparsable": _measure_unparsable(),
+    }
 
 
 def item_rules(settings: CleaningSettings) -> Rules:
     """Rule name to the condition under which a typed item breaks it."""
     return {
         "item_id_missing": F.col("item_id").isNull(),
+        "item_id_not_utf8": _not_utf8("item_id"),
         "launch_ts_unparsable": _unparsable("launch_ts"),
         "available_unparsable": F.col("available").isNull(),
         "measure_unparsable": _measure_unparsable(),
@@ -82,6 +89,10 @@ def _number_rules(column: str, lowest_allowed: float | None) -> Rules:
     if lowest_allowed is not None:
         rules[f"{column}_negative"] = F.col(column) < lowest_allowed
     return rules
+
+
+def _not_utf8(column: str) -> Column:
+    return F.col(column).contains(REPLACEMENT)
 
 
 def _finite(column: str) -> Column:

@@ -11,6 +11,9 @@ from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
 RAW = "_raw"
 """The row's business columns as they came, as a struct; rules compare the typed columns with it."""
 
+REPLACEMENT = "\ufffd"
+"""What stands where bytes were no UTF-8; different ids may look alike by it."""
+
 
 def typed_events(raw: DataFrame) -> DataFrame:
     """Raw events with typed columns beside ``RAW``, SOURCE_FILE and UNPARSED; a missing quantity is 1."""
@@ -58,8 +61,8 @@ def is_blank(column: str) -> Column:
 
 
 def as_text(column: str) -> Column:
-    """Trimmed text; null where there is none."""
-    return F.when(~is_blank(column), F.trim(F.col(column).cast("string"))).alias(column)
+    """Trimmed text; null where there is none, and with REPLACEMENT where its bytes are no UTF-8."""
+    return F.when(~is_blank(column), F.make_valid_utf8(F.trim(F.col(column).cast("string")))).alias(column)
 
 
 def as_id(raw: DataFrame, column: str) -> Column:
@@ -116,7 +119,8 @@ def _path(raw: DataFrame) -> Column:
 def _filled_texts(values: Column) -> Column:
     """The texts of an array, trimmed, without those that are null or empty."""
     # Not F.trim itself: transform would hand it the position as the characters to trim.
-    return F.filter(F.transform(values, lambda v: F.trim(v)), lambda v: v.isNotNull() & (v != ""))
+    trimmed = F.transform(values, lambda v: F.make_valid_utf8(F.trim(v)))
+    return F.filter(trimmed, lambda v: v.isNotNull() & (v != ""))
 
 
 def _origin(raw: DataFrame) -> list[Column]:

@@ -9,8 +9,16 @@ from recsys_spark.errors import SourceError
 from recsys_spark.lake.storage import located
 
 FORMATS = ("parquet", "csv", "json")
-# A quote inside a value is doubled, as RFC 4180 has it; Spark's own default is a backslash, which few tools read.
-OPTIONS = {"csv": {"header": "true", "escape": '"'}}
+# A quote inside a value is doubled, as RFC 4180 has it; Spark's own default is a backslash, which few tools read. Spark
+# would also cut white space off the ends of values, line breaks among it.
+OPTIONS = {
+    "csv": {
+        "header": "true",
+        "escape": '"',
+        "ignoreLeadingWhiteSpace": "false",
+        "ignoreTrailingWhiteSpace": "false",
+    }
+}
 
 
 def nested_as_text(frame: DataFrame) -> DataFrame:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
-from recsys_spark.config.settings import SourceSettings, TableSource
+from recsys_spark.config.settings import SourceSettings
 from recsys_spark.errors import SettingsError
 from recsys_spark.sources.formats import read_table
-from recsys_spark.sources.mapping import map_columns
-from recsys_spark.sources.raw import RawTables, items_of, users_of
+from recsys_spark.sources.mapping import map_tables
+from recsys_spark.sources.raw import RawTables
 
 
 def read_files(spark: SparkSession, settings: SourceSettings) -> RawTables:
@@ -21,13 +21,5 @@ def read_files(spark: SparkSession, settings: SourceSettings) -> RawTables:
     """
     if settings.events is None:
         raise SettingsError("source.events is missing; say where the events are: source.events.path")
-    events = _read(spark, "events", settings.events)
-    return RawTables(
-        events=events,
-        users=_read(spark, "users", settings.users) if settings.users else users_of(events),
-        items=_read(spark, "items", settings.items) if settings.items else items_of(events),
-    )
-
-
-def _read(spark: SparkSession, name: str, source: TableSource) -> DataFrame:
-    return map_columns(name, read_table(spark, name, source), source)
+    tables = {"events": settings.events, "users": settings.users, "items": settings.items}
+    return map_tables({name: (read_table(spark, name, source), source) for name, source in tables.items() if source})

@@ -17,7 +17,7 @@ def fingerprint(spark: SparkSession, settings: SourceSettings) -> str:
     """A SHA-256 that is equal as long as the source is untouched.
 
     It covers path, size and modification time of each file, the last commit of a Delta table, and the version of the
-    Complete Journey package. A synthetic shop is its settings, which a run keeps anyway.
+    Complete Journey package. A synthetic shop is its settings, which a run keeps anyway; a database cannot tell.
 
     Raises:
         SourceError: a table is missing.

@@ -8,16 +8,21 @@ from contextlib import contextmanager
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from recsys_spark.config.settings import TableSource
 from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
 from recsys_spark.errors import SourceError
+from recsys_spark.sources.raw import column_of
 
 UNREADABLE = re.compile(r"\[(FAILED_READ_FILE|CANNOT_READ_FILE_FOOTER|CANNOT_MERGE_SCHEMAS|FAILED_MERGE_SCHEMA).*")
 """Spark's line about a file that it could not read, wherever in the chain of causes it is."""
+NEVER_EMPTY = ("parquet", "csv")
+"""Formats whose files have a footer or a header even without rows; Spark itself writes empty files of JSON lines."""
+DATABASE = re.compile(r"(?:PSQLException|java\.sql\.SQL\w*Exception): ([^\n]*)")
+"""A database driver's line about what it was refused."""
 
 
 def read_table(spark: SparkSession, name: str, source: TableSource) -> DataFrame:
@@ -30,36 +35,65 @@ def read_table(spark: SparkSession, name: str, source: TableSource) -> DataFrame
             breaks within a value; quotes are doubled.
 
     Raises:
-        SourceError: nothing is there, it is empty, or it cannot be read.
+        SourceError: nothing is there, it is empty, a file of it is, or it cannot be read.
     """
     read = {"csv": _csv, "jsonl": _jsonl}.get(source.format, _typed)
     with readable(f"table {name}: {source.path}"):
+        if source.format in NEVER_EMPTY:
+            _refuse_zero_bytes(spark, name, source)
         frame = read(spark, source)
-        if not frame.columns or frame.isEmpty():
-            raise SourceError(
-                f"table {name}: {source.path} holds no rows; expected at least one. "
-                f"Check source.{name}.path and source.{name}.format."
-            )
+        require_rows(frame, f"table {name}: {source.path}", f"source.{name}.path and source.{name}.format")
     return frame
+
+
+def require_rows(frame: DataFrame, what: str, check: str) -> None:
+    """Stop at a table without rows; ``check`` names the settings to look at.
+
+    Raises:
+        SourceError: there is no row.
+    """
+    if not frame.columns or frame.isEmpty():
+        raise SourceError(f"{what} holds no rows; expected at least one. Check {check}.")
+
+
+def _refuse_zero_bytes(spark: SparkSession, name: str, source: TableSource) -> None:
+    """Spark passes over files of zero bytes, and with them over whatever an upload that failed did not bring."""
+    listed = spark.read.format("binaryFile").load(source.path).where("length = 0").select("path")
+    first = listed.orderBy("path").first()
+    if first is not None:
+        raise SourceError(
+            f"table {name}: {first['path']} has zero bytes, which no {source.format} file has. Restore or remove it."
+        )
 
 
 @contextmanager
 def readable(what: str) -> Iterator[None]:
-    """Turn Spark's failure to find or read a file into one message.
+    """Turn Spark's failure to find or read a file, or a database's refusal, into one message.
 
-    Files are read when tables are written, so that a job holds its writes inside this, too.
+    Sources are read when tables are written, so that a job holds its writes inside this, too.
 
     Raises:
-        SourceError: a file is missing, broken or of another format.
+        SourceError: a file is missing, broken or of another format, or the database cannot be asked.
     """
     try:
         yield
     except AnalysisException as error:
         raise SourceError(
-            f"{what} cannot be read: {_first_line(error)} Check that the path exists and has the format "
-            "that the settings name (parquet, csv, jsonl or delta)."
+            f"{what} cannot be read: {_first_line(error)} Check that the path or column exists and that files have "
+            "the format that the settings name (parquet, csv, jsonl or delta)."
         ) from error
     except (PySparkException, Py4JJavaError) as error:  # what fails on an executor comes as the latter
+        refused = DATABASE.search(str(error))
+        if refused:
+            raise SourceError(
+                f"{what} cannot be read; the database's driver says: {refused[1]} "
+                "Check url, user, password and table under source.jdbc, and that the database answers."
+            ) from error
+        if "ClassNotFoundException" in str(error) and "Driver" in str(error):
+            raise SourceError(
+                f"{what} cannot be read: this Spark has no driver for the database. Give it the jar: spark-submit "
+                "--jars DRIVER.jar, a library of the cluster, or spark.jars under spark.extra."
+            ) from error
         found = UNREADABLE.search(str(error))
         if found is None:
             raise
@@ -69,14 +103,19 @@ def readable(what: str) -> Iterator[None]:
         ) from error
 
 
+def _reader(spark: SparkSession) -> DataFrameReader:
+    """A reader that stops at a broken file, whatever the cluster's own settings say."""
+    return spark.read.option("ignoreCorruptFiles", False).option("ignoreMissingFiles", False)
+
+
 def _typed(spark: SparkSession, source: TableSource) -> DataFrame:
-    frame = spark.read.format(source.format).load(source.path)
+    frame = _reader(spark).format(source.format).load(source.path)
     return _with_origin(frame, F.lit(None).cast("string"))
 
 
 def _csv(spark: SparkSession, source: TableSource) -> DataFrame:
     # Everything is text at first: a value of another type is a matter for cleaning, not for the reader.
-    reader = spark.read.option("header", True).option("escape", '"').option("mode", "PERMISSIVE")
+    reader = _reader(spark).option("header", True).option("escape", '"').option("mode", "PERMISSIVE")
     names = reader.csv(source.path).columns
     schema = T.StructType([T.StructField(n, T.StringType()) for n in [*names, UNPARSED]])
     # Files whose header differs would otherwise be read by position into the wrong columns.
@@ -85,14 +124,14 @@ def _csv(spark: SparkSession, source: TableSource) -> DataFrame:
 
 
 def _jsonl(spark: SparkSession, source: TableSource) -> DataFrame:
-    reader = spark.read.option("primitivesAsString", True).option("columnNameOfCorruptRecord", UNPARSED)
+    reader = _reader(spark).option("primitivesAsString", True).option("columnNameOfCorruptRecord", UNPARSED)
     fields = [f for f in reader.json(source.path).schema.fields if f.name != UNPARSED]
     schema = T.StructType([*fields, T.StructField(UNPARSED, T.StringType())])
     return _with_origin(reader.schema(schema).json(source.path), F.col(UNPARSED))
 
 
 def _with_origin(frame: DataFrame, unparsed: Column) -> DataFrame:
-    own = [F.col(f"`{c}`") for c in frame.columns if c != UNPARSED]
+    own = [column_of(c) for c in frame.columns if c != UNPARSED]
     return frame.select(*own, F.col("_metadata.file_path").alias(SOURCE_FILE), unparsed.alias(UNPARSED))
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from recsys_spark.config.settings import TableSource
+from recsys_spark.config.settings import ColumnMapping
 from recsys_spark.contracts.raw import DERIVED, SOURCE_FILE, UNPARSED, raw_columns
 from recsys_spark.errors import ContractError
-from recsys_spark.sources.raw import as_raw
+from recsys_spark.sources.raw import RawTables, SourceColumn, as_raw, column_of, items_of, users_of
 
 REQUIRED = {"events": ("user_id", "item_id", "event_type", "ts"), "users": ("user_id",), "items": ("item_id",)}
 """Columns that a source must bring, by mapping, constant or its own name."""
@@ -20,7 +21,23 @@ TIMES = ("ts", "launch_ts")
 MAPS = ("attributes", "measures")
 
 
-def map_columns(name: str, frame: DataFrame, source: TableSource) -> DataFrame:
+def map_tables(tables: Mapping[str, tuple[DataFrame, ColumnMapping]]) -> RawTables:
+    """Raw tables of a source's tables, events among them; those that it lacks are the ids of the events.
+
+    Raises:
+        ContractError: a mapping does not fit the contract or the source.
+    """
+    mapped = {name: map_columns(name, frame, source) for name, (frame, source) in tables.items()}
+    events = mapped["events"]
+    return RawTables(
+        events=events,
+        users=mapped["users"] if "users" in mapped else users_of(events),
+        items=mapped["items"] if "items" in mapped else items_of(events),
+        columns=tuple(c for name, (frame, source) in tables.items() for c in _source_columns(name, frame, source)),
+    )
+
+
+def map_columns(name: str, frame: DataFrame, source: ColumnMapping) -> DataFrame:
     """The raw frame of a table from the source's columns.
 
     Raises:
@@ -31,10 +48,10 @@ def map_columns(name: str, frame: DataFrame, source: TableSource) -> DataFrame:
     if faults:
         found = ", ".join(c for c in frame.columns if c not in (SOURCE_FILE, UNPARSED))
         raise ContractError(
-            f"table {name} cannot be made from {source.path}:\n  "
+            f"table {name} cannot be made from {source.place}:\n  "
             + "\n  ".join(faults)
-            + f"\nThe source has the columns {found}. Change columns, constants, attributes or measures under "
-            f"source.{name} in the settings."
+            + f"\nThe source has the columns {found}. Change columns, constants, attributes or measures of {name} in "
+            "the settings."
         )
     columns = {c: F.lit(v) for c, v in source.constants.items()}
     for column in _mappable(name):
@@ -46,13 +63,27 @@ def map_columns(name: str, frame: DataFrame, source: TableSource) -> DataFrame:
     return as_raw(name, frame.select(*[c.alias(n) for n, c in columns.items()], *origin_columns))
 
 
-def attribute_names(source: TableSource) -> dict[str, str]:
+def attribute_names(source: ColumnMapping) -> dict[str, str]:
     """Attribute name to source column; an entry ``name=column`` renames.
 
-    >>> attribute_names(TableSource(path="x", attributes=("age", "brand_type=brand")))
+    >>> attribute_names(ColumnMapping(attributes=("age", "brand_type=brand")))
     {'age': 'age', 'brand_type': 'brand'}
     """
     return dict(_pair(entry) for entry in source.attributes)
+
+
+def _source_columns(name: str, frame: DataFrame, source: ColumnMapping) -> list[SourceColumn]:
+    """What the source has, and how it is taken."""
+    named = _named(frame, source)
+    own = {c for c in _mappable(name) if c not in source.columns and c not in source.constants} - named
+    taken = {c: "named" if c in named else "own_name" if c in own else "unused" for c in frame.columns}
+    return [SourceColumn(name, c, kind, taken[c]) for c, kind in frame.dtypes if c not in (SOURCE_FILE, UNPARSED)]
+
+
+def _named(frame: DataFrame, source: ColumnMapping) -> set[str]:
+    """Source columns that the settings name."""
+    mapped = {part for origin in source.columns.values() for part in _parts(origin, frame)}
+    return mapped | set(attribute_names(source).values()) | set(source.measures)
 
 
 def _pair(entry: str) -> tuple[str, str]:
@@ -64,12 +95,12 @@ def _mappable(name: str) -> list[str]:
     return [c for c in raw_columns(name) if c not in (*MAPS, SOURCE_FILE, UNPARSED)]
 
 
-def _origin_of(column: str, frame: DataFrame, source: TableSource) -> str | None:
+def _origin_of(column: str, frame: DataFrame, source: ColumnMapping) -> str | None:
     """Source column(s) of a contract column: as mapped, else of the same name, else none."""
     return source.columns.get(column) or (column if column in frame.columns else None)
 
 
-def _faults(name: str, frame: DataFrame, source: TableSource) -> list[str]:
+def _faults(name: str, frame: DataFrame, source: ColumnMapping) -> list[str]:
     known, found = _mappable(name), set(frame.columns)
     listed = f"table {name} takes {', '.join(known)}"
     faults = []
@@ -83,49 +114,58 @@ def _faults(name: str, frame: DataFrame, source: TableSource) -> list[str]:
     wanted |= {f"attribute {n}": [c] for n, c in attribute_names(source).items()}
     wanted |= {f"measure {c}": [c] for c in source.measures}
     for target, origins in wanted.items():
-        faults += [f"{target}: expected the source column {o}, which is not there" for o in origins if o not in found]
+        faults += [
+            f"{target}: expected the source column {o}, which is not there{_in_other_case(o, found)}"
+            for o in origins
+            if o not in found
+        ]
+    for column in sorted(set(known) - found - set(source.columns) - set(source.constants)):
+        # Nobody notices a Price that is not taken because it is no price.
+        if hint := _in_other_case(column, found - _named(frame, source)):
+            faults.append(f"{column}: not there{hint}; map it under columns, or rename it in the source")
     for column in REQUIRED[name]:
         if column not in source.constants and _origin_of(column, frame, source) is None:
             faults.append(f"{column}: required, expected a source column of that name, a mapping or a constant")
     return faults
 
 
+def _in_other_case(column: str, found: set[str]) -> str:
+    near = sorted(c for c in found if c.lower() == column.lower())
+    return f" (found {near[0]}, in other case)" if near else ""
+
+
 def _parts(origin: str, frame: DataFrame) -> list[str]:
     return [origin] if origin in frame.columns else [part.strip() for part in origin.split(",")]
 
 
-def _value(column: str, origin: str, frame: DataFrame, source: TableSource) -> Column:
+def _value(column: str, origin: str, frame: DataFrame, source: ColumnMapping) -> Column:
     if column == "category_path":
         parts = _parts(origin, frame)
         if len(parts) > 1:
-            return F.array(*[_quoted(p).cast("string") for p in parts])
+            return F.array(*[column_of(p).cast("string") for p in parts])
         return _values(parts[0], frame, source.list_separator)
     if column in TIMES and source.timestamp_format:
         # Text that does not fit the pattern stays, so that the quarantine shows it.
-        text = _quoted(origin).cast("string")
+        text = column_of(origin).cast("string")
         parsed = F.try_to_timestamp(text, F.lit(source.timestamp_format))
         return F.coalesce(F.date_format(parsed, "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"), text)
-    return _quoted(origin)
+    return column_of(origin)
 
 
-def _attributes(frame: DataFrame, source: TableSource) -> Column:
+def _attributes(frame: DataFrame, source: ColumnMapping) -> Column:
     pairs = [(F.lit(n), _values(c, frame, source.list_separator)) for n, c in attribute_names(source).items()]
     return F.create_map(*[part for pair in pairs for part in pair]).cast("map<string,array<string>>")
 
 
-def _measures(source: TableSource) -> Column:
+def _measures(source: ColumnMapping) -> Column:
     """Numbers as text, so that one that is no number reaches cleaning as it is."""
-    parts = [part for c in source.measures for part in (F.lit(c), _quoted(c).cast("string"))]
+    parts = [part for c in source.measures for part in (F.lit(c), column_of(c).cast("string"))]
     return F.create_map(*parts).cast("map<string,string>")
 
 
 def _values(column: str, frame: DataFrame, separator: str | None) -> Column:
     kind = frame.schema[column].dataType
     if isinstance(kind, T.ArrayType):
-        return _quoted(column).cast("array<string>")
-    text = _quoted(column).cast("string")
+        return column_of(column).cast("array<string>")
+    text = column_of(column).cast("string")
     return F.split(text, re.escape(separator)) if separator and isinstance(kind, T.StringType) else F.array(text)
-
-
-def _quoted(column: str) -> Column:
-    return F.col(f"`{column}`")

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.contracts import table
 from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED, raw_columns
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """A row of the table source_columns."""
+
+    source_table: str
+    source_column: str
+    type: str
+    taken: str
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,8 @@ class RawTables:
     events: DataFrame
     users: DataFrame
     items: DataFrame
+    columns: tuple[SourceColumn, ...] = ()
+    """The columns of the source, where it has any of its own."""
 
 
 def as_raw(name: str, frame: DataFrame) -> DataFrame:
@@ -30,6 +42,11 @@ def as_raw(name: str, frame: DataFrame) -> DataFrame:
     types = {f.name: f.type for f in table(name).fields} | {SOURCE_FILE: "string", UNPARSED: "string"}
     found = set(frame.columns)
     return frame.select(*[F.col(c) if c in found else F.lit(None).cast(types[c]).alias(c) for c in raw_columns(name)])
+
+
+def column_of(name: str) -> Column:
+    """The column of exactly that name; dots and backticks in it mean nothing."""
+    return F.col("`" + name.replace("`", "``") + "`")
 
 
 def users_of(events: DataFrame) -> DataFrame:

@@ -72,6 +72,18 @@ def test_a_missing_java_is_told_beside_everything_else_that_is_missing(machine):
     assert "/nowhere/bin/java" in ended.stderr
 
 
+def test_the_tests_say_in_one_sentence_that_postgresql_is_missing(machine):
+    text = (ROOT / "deploy" / "setup" / "prerequisites.sh").read_text()
+    elsewhere = script(machine / "prerequisites.sh", text.replace("/usr/lib/postgresql", "/nowhere"))
+    environment = {"PATH": str(machine / "bin"), "JAVA_HOME": str(machine / "java17"), "PYTHON": "", "CXX": ""}
+    bash = str(machine / "bin" / "bash")
+    ended = run(bash, str(elsewhere), "tests", **environment)
+    assert ended.returncode == 8
+    [line] = ended.stderr.splitlines()
+    assert line.endswith("install it (sudo apt-get install -y postgresql)")
+    assert run(bash, str(elsewhere), **environment).returncode == 0, "nothing else needs it"
+
+
 def test_a_step_keeps_the_words_in_a_log_and_tells_its_title(tmp_path):
     log = tmp_path / "logs" / "step.log"
     ended = run("deploy/setup/step.sh", "[1/1] talking", str(log), "sh", "-c", "echo wordy")

@@ -15,10 +15,10 @@ import pytest
 
 from jobs.reading import Reading
 from recsys_spark.config import load_settings
-from recsys_spark.config.secret import keys_of
 from recsys_spark.config.settings import PrivacySettings
 from recsys_spark.errors import SettingsError
 from recsys_spark.kernels.pseudonym import Key
+from recsys_spark.secret import keys_of
 from tests.faults.shop_with_ids import GONE, STAYS, files_with
 
 KEY = "CANARY-of-the-pseudonyms-5f1d"
