@@ -1,0 +1,41 @@
+"""One step of a benchmark in a process of its own: prepare, a side, or check. Started by benchmarks.harness."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from benchmarks import suite
+from benchmarks.block_costs import measured
+from benchmarks.harness import Benchmark, Usage
+
+
+def main(name: str, step: str, size_name: str, folder: Path, report: Path) -> None:
+    """Run the step and write what it used as JSON."""
+    benchmark = suite.load(name)
+    size, data = benchmark.sizes[size_name], folder / "data"
+    used = Usage(0.0, 0.0, 0.0)
+    if step == "prepare":
+        data.mkdir()
+        benchmark.prepare(size, data)
+    elif step == "check":
+        benchmark.check(size, data, {side: folder / side for side in benchmark.sides})
+    else:
+        used = run_side(benchmark, step, size, data, folder / step)
+    report.write_text(json.dumps(vars(used)))
+
+
+def run_side(benchmark: Benchmark, side: str, size: object, data: Path, out: Path) -> Usage:
+    """One run of one side; results of an earlier one are replaced."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    work = benchmark.sides[side](size, data, out)
+    with measured() as usage:
+        own = work()
+    return Usage(own or usage.seconds, usage.cpu_seconds, usage.peak_gib)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4], *map(Path, sys.argv[4:]))
