@@ -21,6 +21,7 @@ Work = Callable[[], float | None]
 Start = Callable[[Any, Path, Path], Work]
 """(size, folder of the data, folder for results) -> the work; what it does before it returns is not measured."""
 Round = Mapping[str, "Usage"]
+LAST_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Benchmark:
     prepare: Callable[[Any, Path], None]
     """(size, folder): write the data that all sides read."""
     sides: Mapping[str, Start]
-    check: Callable[[Any, Path, Mapping[str, Path]], None]
-    """(size, data, result folder by side): raise AssertionError where the results differ."""
+    check: Callable[[Any, Path, Mapping[str, Path]], str]
+    """(size, data, result folder by side): raise AssertionError where the results differ; else what was found."""
     compare: Callable[[Round], float] = fastest_baseline
     """The figure of one round."""
     unit: str = "×"
@@ -76,6 +77,8 @@ class Result:
 
     size: str
     task: str
+    found: str = ""
+    """What the check found."""
     figures: list[float] = field(default_factory=list)
     rounds: list[dict[str, Usage]] = field(default_factory=list)
 
@@ -86,7 +89,7 @@ def run(benchmark: Benchmark, size: str, repeats: int, work: Path | None, tell: 
     The first round runs every baseline; the later ones only the fastest of it, if figures compare with the fastest.
 
     Raises:
-        subprocess.CalledProcessError: a side failed, or the results differ.
+        RuntimeError: a side failed, or the results differ.
     """
     result = Result(size, benchmark.task.format(**asdict(benchmark.sizes[size])))
     with tempfile.TemporaryDirectory(prefix=f"{benchmark.name}-", dir=work) as folder:
@@ -99,7 +102,8 @@ def run(benchmark: Benchmark, size: str, repeats: int, work: Path | None, tell: 
                 usages[side] = Usage(**_step(benchmark.name, side, size, Path(folder)))
                 tell(f"  round {number} {side}: {_words(usages[side])}")
             if number == 1:
-                _step(benchmark.name, "check", size, Path(folder))
+                result.found = _step(benchmark.name, "check", size, Path(folder))["found"]
+                tell(f"  equal: {result.found}")
             result.rounds.append(usages)
             result.figures.append(benchmark.compare(usages))
             tell(f"  round {number}: {result.figures[-1]:.2f} {benchmark.unit}")
@@ -110,9 +114,17 @@ def run(benchmark: Benchmark, size: str, repeats: int, work: Path | None, tell: 
 
 
 def _step(name: str, step: str, size: str, folder: Path) -> dict[str, Any]:
-    """One step in a process of its own; what it reports."""
+    """One step in a process of its own; what it reports.
+
+    Raises:
+        RuntimeError: the step failed; the message ends with its last lines.
+    """
     report = folder / "report.json"
-    subprocess.run([sys.executable, "-m", "benchmarks.step", name, step, size, str(folder), str(report)], check=True)
+    command = [sys.executable, "-m", "benchmarks.step", name, step, size, str(folder), str(report)]
+    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        last = "\n".join(done.stdout.splitlines()[-LAST_LINES:])
+        raise RuntimeError(f"{name}: step {step} ended with code {done.returncode}. Its last lines:\n{last}")
     return json.loads(report.read_text())
 
 

@@ -82,7 +82,7 @@ def _details(name: str, found: Mapping[str, Any]) -> str:
     lines = [
         f"\n## {name}\n",
         f"{found['task'][0].upper()}{found['task'][1:]} (size {found['size']}). Baseline: {found['baseline']}.",
-        f"Equal: {found['equality']}.",
+        f"Equal: {found['equality']}; found: {found['found']}.",
         *filter(None, [found["note"], found["remark"]]),
         f"`{found['command']}` on {found['machine']}; {found['versions']}.\n",
         "| side | runs | s | CPU s | GiB |\n|---|---|---|---|---|",

@@ -16,15 +16,15 @@ def main(name: str, step: str, size_name: str, folder: Path, report: Path) -> No
     """Run the step and write what it used as JSON."""
     benchmark = suite.load(name)
     size, data = benchmark.sizes[size_name], folder / "data"
-    used = Usage(0.0, 0.0, 0.0)
     if step == "prepare":
         data.mkdir()
         benchmark.prepare(size, data)
+        told = {}
     elif step == "check":
-        benchmark.check(size, data, {side: folder / side for side in benchmark.sides})
+        told = {"found": benchmark.check(size, data, {side: folder / side for side in benchmark.sides})}
     else:
-        used = run_side(benchmark, step, size, data, folder / step)
-    report.write_text(json.dumps(vars(used)))
+        told = vars(run_side(benchmark, step, size, data, folder / step))
+    report.write_text(json.dumps(told))
 
 
 def run_side(benchmark: Benchmark, side: str, size: object, data: Path, out: Path) -> Usage:
