@@ -18,8 +18,11 @@ from typing import Any
 
 Work = Callable[[], float | None]
 """The measured work; it may return seconds of its own where wall time holds more than the work."""
-Start = Callable[[Any, Path, Path], Work]
-"""(size, folder of the data, folder for results) -> the work; what it does before it returns is not measured."""
+After = Callable[[], None]
+Start = Callable[[Any, Path, Path], Work | tuple[Work, After]]
+"""(size, folder of the data, folder for results) -> the work, and perhaps what to do after it.
+
+Only the work is measured, not what happens before it is returned."""
 Round = Mapping[str, "Usage"]
 LAST_LINES = 20
 

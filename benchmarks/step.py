@@ -31,9 +31,11 @@ def run_side(benchmark: Benchmark, side: str, size: object, data: Path, out: Pat
     """One run of one side; results of an earlier one are replaced."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
-    work = benchmark.sides[side](size, data, out)
+    started = benchmark.sides[side](size, data, out)
+    work, after = started if isinstance(started, tuple) else (started, lambda: None)
     with measured() as usage:
         own = work()
+    after()
     return Usage(own or usage.seconds, usage.cpu_seconds, usage.peak_gib)
 
 
