@@ -1,7 +1,7 @@
 """Metrics of ranked lists: evaluate.metrics, as the backtest judges, against Spark's RankingMetrics.
 
-Both sides start from the same two tables, one row a place of a list and one row a relevant item, as a recommender leaves
-them. RankingMetrics is called in both ways that PySpark offers, on rows that are grouped and cached once.
+Both sides start from the same two tables, one row a place of a list and one row a relevant item, as a recommender
+leaves them. RankingMetrics is called in both ways that PySpark offers, on rows that are grouped and cached once.
 """
 
 from __future__ import annotations
@@ -137,9 +137,11 @@ def plainly(listed: np.ndarray, relevant: np.ndarray, met_by: np.ndarray, n_user
 
 
 def _grouped(lists: DataFrame, truth: DataFrame) -> DataFrame:
-    """listed (best first) and relevant, as the interface wants them: arrays of doubles."""
+    """Lists (best first) and relevant items, as the interface wants them: arrays of doubles."""
     places = F.array_sort(F.collect_list(F.struct("rank", "item")))
-    listed = lists.groupBy("user_id").agg(places.alias("places")).select("user_id", F.col("places.item").alias("listed"))
+    listed = (
+        lists.groupBy("user_id").agg(places.alias("places")).select("user_id", F.col("places.item").alias("listed"))
+    )
     relevant = truth.groupBy("user_id").agg(F.collect_list("item").alias("relevant"))
     return listed.join(relevant, "user_id").select("listed", "relevant")
 
@@ -169,7 +171,8 @@ def _met_by(size: Size) -> np.ndarray:
 def _write(path: Path, users: np.ndarray, items: np.ndarray, **others: np.ndarray) -> None:
     """Ids as text, and for the baselines the items as numbers as well."""
     columns = {"user_id": _ids("u", users), "item_id": _ids("i", items), "item": pa.array(items.astype(float))}
-    pq.write_table(pa.table(columns | {name: pa.array(v) for name, v in others.items()}), path, row_group_size=1_000_000)
+    columns |= {name: pa.array(values) for name, values in others.items()}
+    pq.write_table(pa.table(columns), path, row_group_size=1_000_000)
 
 
 def _ids(letter: str, numbers: np.ndarray) -> pa.Array:

@@ -63,7 +63,7 @@ class Benchmark:
     """(size, data, result folder by side): raise AssertionError where the results differ; else what was found."""
     compare: Callable[[Round], float] = fastest_baseline
     """The figure of one round."""
-    unit: str = "×"
+    unit: str = "x"
     lower_is_better: bool = False
     repeats: int = 3
     note: str = ""

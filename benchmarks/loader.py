@@ -88,7 +88,9 @@ def check(size: Size, data: Path, outs: Mapping[str, Path]) -> str:
     for side, out in outs.items():
         shards = [np.load(out / f"shard-{index}.npy") for index in range(SHARDS)]
         rows = np.sort(np.concatenate(shards))
-        assert np.array_equal(rows, np.arange(size.rows)), f"{side}: {len(rows)} rows, expected each of {size.rows} once"
+        assert np.array_equal(rows, np.arange(size.rows)), (
+            f"{side}: {len(rows)} rows, expected each of {size.rows} once"
+        )
         found[side] = correlation(shards)
     bound = max(MAX_CORRELATION, 4 / np.sqrt(size.rows))
     assert abs(found["ours"]) < bound, f"adjacent rows correlate by {found['ours']:.3f}, expected below {bound:.3f}"

@@ -24,11 +24,12 @@ VERSIONS = ("pyspark", "numpy", "pyarrow", "tensorflow-cpu", "petastorm", "horov
 HEADER = """# Benchmarks
 
 Written by `python -m benchmarks`; a benchmark that is run alone replaces its own row. Each side runs in turn in a process
-of its own on the same data. Ratios count, not seconds: a ratio of 3 means that the baseline takes three times as long.
-CPU seconds are user and system time of all processes of a side, memory is the most that they held together.
+of its own on the same data. Ratios count, not seconds: 3 x means that the fastest baseline takes three times as long.
+CPU seconds are user and system time of all processes of a side, their ratio tells more than the time's on a machine that
+is shared. Memory is the most that the processes held together.
 
-| benchmark | median | min to max | must reach | aim | ours: s, CPU s, GiB | baseline: s, CPU s, GiB |
-|---|---|---|---|---|---|---|
+| benchmark | median | min to max | of CPU seconds | must reach | aim | ours: s, CPU s, GiB | baseline: s, CPU s, GiB |
+|---|---|---|---|---|---|---|---|
 """
 
 
@@ -65,15 +66,15 @@ def _row(name: str, found: Mapping[str, Any]) -> str:
     figures, unit = found["figures"], found["unit"]
     ours, *others = _medians(found["rounds"]).items()
     others = sorted(others, key=lambda pair: pair[1]["seconds"])
-    baseline = _usage(*others[0]) if others else "–"
     cells = [
         f"[{name}](#{name})",
         f"**{statistics.median(figures):.2f} {unit}**" + ("" if found["reached"] else " (below)"),
         f"{min(figures):.2f} to {max(figures):.2f}",
+        f"{others[0][1]['cpu_seconds'] / ours[1]['cpu_seconds']:.2f} x",
         f"{found['must_reach']:g} {unit}",
         f"{found['aim']:g} {unit}",
         _usage(*ours),
-        baseline,
+        _usage(*others[0]),
     ]
     return "| " + " | ".join(cells) + " |\n"
 
