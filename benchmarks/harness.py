@@ -66,6 +66,8 @@ class Benchmark:
     unit: str = "x"
     lower_is_better: bool = False
     repeats: int = 3
+    warm_up: bool = False
+    """Whether each side does the small size first, unmeasured: a JVM compiles what it has run for a while."""
     note: str = ""
     """What a reader must know to judge the figure."""
 

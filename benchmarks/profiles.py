@@ -255,4 +255,5 @@ BENCHMARK = Benchmark(
     prepare=prepare,
     sides={"ours": ours, "by_feature": by_feature},
     check=check,
+    warm_up=True,
 )

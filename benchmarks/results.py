@@ -23,10 +23,10 @@ FOLDER = Path(__file__).parent
 VERSIONS = ("pyspark", "numpy", "pyarrow", "tensorflow-cpu", "petastorm", "horovod")
 HEADER = """# Benchmarks
 
-Written by `python -m benchmarks`; a benchmark that is run alone replaces its own row. Each side runs in turn in a process
-of its own on the same data. Ratios count, not seconds: 3 x means that the fastest baseline takes three times as long.
-CPU seconds are user and system time of all processes of a side, their ratio tells more than the time's on a machine that
-is shared. Memory is the most that the processes held together.
+Written by `python -m benchmarks`; a benchmark that is run alone replaces its own row. Each side runs in turn in a
+process of its own on the same data. Ratios count, not seconds: 3 x means that the fastest baseline takes three times as
+long. CPU seconds are user and system time of all processes of a side; on a machine that does other work as well their
+ratio tells more than that of the times. Memory is the most that the processes held together.
 
 | benchmark | median | min to max | of CPU seconds | must reach | aim | ours: s, CPU s, GiB | baseline: s, CPU s, GiB |
 |---|---|---|---|---|---|---|---|

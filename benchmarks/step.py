@@ -16,13 +16,17 @@ def main(name: str, step: str, size_name: str, folder: Path, report: Path) -> No
     """Run the step and write what it used as JSON."""
     benchmark = suite.load(name)
     size, data = benchmark.sizes[size_name], folder / "data"
+    small, warm = benchmark.sizes["small"], folder / "warm"
     if step == "prepare":
-        data.mkdir()
-        benchmark.prepare(size, data)
+        for where, one in ((data, size), *([(warm, small)] if benchmark.warm_up else [])):
+            where.mkdir()
+            benchmark.prepare(one, where)
         told = {}
     elif step == "check":
         told = {"found": benchmark.check(size, data, {side: folder / side for side in benchmark.sides})}
     else:
+        if benchmark.warm_up:
+            run_side(benchmark, step, small, warm, folder / f"warm_{step}")
         told = vars(run_side(benchmark, step, size, data, folder / step))
     report.write_text(json.dumps(told))
 

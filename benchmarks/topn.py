@@ -174,5 +174,6 @@ BENCHMARK = Benchmark(
     prepare=prepare,
     sides={"ours": ours, **{f"spark_{size}": partial(spark_als, size) for size in BLOCK_SIZES}},
     check=check,
+    warm_up=True,
     repeats=2,
 )
