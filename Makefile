@@ -39,8 +39,11 @@ check: setup ## set up, then ruff, mypy and import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: setup ## run the benchmarks
+bench: setup ## run all benchmarks; make bench-topn runs one, and so on
 	@$(BIN)/python -m benchmarks
+
+bench-%: setup
+	@$(BIN)/python -m benchmarks $*
 
 clean: ## remove what builds and tests left in the checkout; keeps the lake and the Horovod cache
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis \

@@ -1,39 +1,31 @@
-"""Run every benchmark: ``python -m benchmarks`` prints one line each, with the ratio to its baseline."""
+"""Run benchmarks and write benchmarks/RESULTS.md: ``python -m benchmarks``, or ``python -m benchmarks topn loader``."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from types import ModuleType
+import argparse
+from pathlib import Path
 
-import numpy as np
-
-from benchmarks import top_n
-
-BENCHMARKS: tuple[ModuleType, ...] = (top_n,)
-REPEATS = 3
-
-
-def seconds(work: Callable[[], np.ndarray]) -> float:
-    """Shortest wall time of a few runs; the shortest is the one that others disturbed least."""
-    times = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return min(times)
+from benchmarks import harness, results, suite
 
 
 def main() -> None:
-    """Check that both sides agree, then time them."""
-    for benchmark in BENCHMARKS:
-        kernel, baseline = benchmark.cases()
-        agreeing = float((kernel() == baseline()).mean())
-        if agreeing < 0.999:  # float32 and float64 may swap near ties
-            raise SystemExit(f"{benchmark.__name__}: only {agreeing:.1%} of the results agree with the baseline")
-        mine, other = seconds(kernel), seconds(baseline)
-        ratio = f"{other / mine:.1f} times as fast"
-        print(f"{benchmark.__name__}: {mine:.2f} s; {benchmark.BASELINE}: {other:.2f} s; {ratio}")
+    """Run what is asked for, and replace the rows of what was run."""
+    arguments = _arguments()
+    for name in arguments.names or suite.NAMES:
+        benchmark = suite.load(name)
+        repeats = arguments.repeats or benchmark.repeats
+        result = harness.run(benchmark, arguments.size, repeats, arguments.work, lambda line: print(line, flush=True))
+        results.record(benchmark, result, arguments.remark)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=suite.NAMES, help=", ".join(suite.NAMES))
+    parser.add_argument("--size", choices=("small", "medium", "full"), default="medium")
+    parser.add_argument("--repeats", type=int, help="rounds; default: the benchmark's own number")
+    parser.add_argument("--work", type=Path, help="folder for the data while a benchmark runs")
+    parser.add_argument("--remark", default="", help="written beside the figures, such as that the machine was shared")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

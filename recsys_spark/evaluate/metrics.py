@@ -11,7 +11,7 @@ item_recall = relevant pairs that are in the lists / relevant pairs, by how many
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from math import log2
 
@@ -55,8 +55,11 @@ def measure(
     """
     judged = lists.where(F.col("rank") <= k)
     wanted = truth.select("slice", "user_id", "item_id").distinct()
-    scores = user_scores(judged, wanted, popularity, k, n_users).join(buckets, "user_id", how="inner")
-    measured = with_intervals(scores, USER_METRICS, bootstrap, seed)
+    scores = user_scores(judged, wanted, popularity, (k,), n_users).join(buckets, "user_id", how="inner")
+    named = [F.col(f"{metric}@{k}").alias(metric) for metric in USER_METRICS]
+    measured = with_intervals(
+        scores.select("model", "slice", "bucket", "user_id", *named), USER_METRICS, bootstrap, seed
+    )
     others = _coverage(judged, wanted, n_candidates).unionByName(_item_recall(judged, wanted, popularity))
     return measured.unionByName(others).select(
         "model", "slice", "bucket", "metric", F.lit(k).alias("k"), "value", "low", "high", "n_users"
@@ -79,18 +82,25 @@ def _bucket_of(count: str) -> Column:
     return bucket.alias("bucket")
 
 
-def user_scores(lists: DataFrame, truth: DataFrame, popularity: DataFrame, k: int, n_users: int) -> DataFrame:
-    """One row for each model and user of the truth: model, slice, user_id and ``USER_METRICS``.
+def user_scores(
+    lists: DataFrame, truth: DataFrame, popularity: DataFrame, cutoffs: Sequence[int], n_users: int
+) -> DataFrame:
+    """One row for each model and user of the truth: model, slice, user_id, and METRIC@K of ``USER_METRICS``.
 
-    Novelty is null for a user without a list.
+    All cutoffs are taken in one pass over the lists. Novelty is null for a user without a list.
     """
-    wanted = truth.groupBy("slice", "user_id").agg(F.count("*").alias("n_wanted"))
+    wanted = truth.groupBy("slice", "user_id").agg(F.collect_set("item_id").alias("wanted"))
+    found = _list_sums(lists, wanted, popularity, cutoffs, n_users)
+    sizes = wanted.select("slice", "user_id", F.size("wanted").alias("n_wanted"))
     models = lists.select("model").distinct()
-    found = _list_sums(lists, truth, popularity, n_users)
-    everyone = wanted.crossJoin(F.broadcast(models)).join(found, ["model", "slice", "user_id"], how="left")
-    hits, gain = F.coalesce("hits", F.lit(0)), F.coalesce("gain", F.lit(0.0))
+    everyone = sizes.crossJoin(F.broadcast(models)).join(found, ["model", "slice", "user_id"], how="left")
+    return everyone.select("model", "slice", "user_id", *[one for k in cutoffs for one in _metrics_of_a_user(k)])
+
+
+def _metrics_of_a_user(k: int) -> list[Column]:
+    """``USER_METRICS`` of the first k places, from n_wanted and the sums of the list."""
+    listed, hits, gain = (F.coalesce(f"{name}@{k}", F.lit(0)) for name in ("listed", "hits", "gain"))
     possible = F.least("n_wanted", F.lit(k))
-    served = F.col("listed").isNotNull()
     metrics = {
         "recall": hits / possible,
         "precision": hits / F.lit(k),
@@ -98,27 +108,44 @@ def user_scores(lists: DataFrame, truth: DataFrame, popularity: DataFrame, k: in
         "f1": 2.0 * hits / (possible + F.lit(k)),
         "ndcg": gain / _ideal_gain(possible, k),
         "hit_rate": (hits > 0).cast("double"),
-        "novelty": F.col("surprise") / F.col("listed"),
-        "served": served.cast("double"),
+        "novelty": F.when(listed > 0, F.col(f"surprise@{k}") / listed),
+        "served": (listed > 0).cast("double"),
     }
-    return everyone.select("model", "slice", "user_id", *[metrics[m].alias(m) for m in USER_METRICS])
+    return [metrics[name].alias(f"{name}@{k}") for name in USER_METRICS]
 
 
-def _list_sums(lists: DataFrame, truth: DataFrame, popularity: DataFrame, n_users: int) -> DataFrame:
-    """For each list: listed items, hits, their discounted gain, and the items' summed surprise in bits."""
+def _list_sums(
+    lists: DataFrame, wanted: DataFrame, popularity: DataFrame, cutoffs: Sequence[int], n_users: int
+) -> DataFrame:
+    """For each list and cutoff: listed items, hits, their discounted gain, and the items' summed surprise in bits.
+
+    A user's relevant items travel as one array to the user's lists, which are thus shuffled once, by user, and are not
+    sorted: joined item by item they were shuffled and sorted by user and item, and shuffled again to be summed.
+    """
     known = popularity.select("item_id", F.col("n_users").alias("met_by"))
-    marked = lists.join(truth.withColumn("hit", F.lit(1)), ["slice", "user_id", "item_id"], how="left")
     surprise = F.log2(F.lit(float(max(n_users, 1))) / F.greatest(F.coalesce("met_by", F.lit(1)), F.lit(1)))
-    return (
-        marked.join(known, "item_id", how="left")
-        .groupBy("model", "slice", "user_id")
-        .agg(
-            F.count("*").alias("listed"),
-            F.count("hit").alias("hits"),
-            F.sum(F.when(F.col("hit").isNotNull(), 1.0 / F.log2(F.col("rank") + 1)).otherwise(0.0)).alias("gain"),
-            F.sum(surprise).alias("surprise"),
-        )
+    marked = (
+        lists.join(known, "item_id", how="left")
+        .join(wanted.hint("shuffle_hash"), ["slice", "user_id"], how="inner")
+        .select("model", "slice", "user_id", "rank", surprise.alias("surprise"), _gain().alias("gain"))
     )
+    sums = [one for k in cutoffs for one in _sums_of_a_list(k)]
+    return marked.groupBy("model", "slice", "user_id").agg(*sums)
+
+
+def _gain() -> Column:
+    """1 / log2(rank + 1) of a hit; null of any other item."""
+    return F.when(F.array_contains("wanted", F.col("item_id")), 1.0 / F.log2(F.col("rank") + 1))
+
+
+def _sums_of_a_list(k: int) -> list[Column]:
+    judged = F.col("rank") <= k
+    return [
+        F.count(F.when(judged, 1)).alias(f"listed@{k}"),
+        F.count(F.when(judged, F.col("gain"))).alias(f"hits@{k}"),
+        F.sum(F.when(judged, F.col("gain"))).alias(f"gain@{k}"),
+        F.sum(F.when(judged, F.col("surprise"))).alias(f"surprise@{k}"),
+    ]
 
 
 def _ideal_gain(possible: Column, k: int) -> Column:

@@ -19,6 +19,8 @@ import numpy as np
 
 SLACK = 8
 """Places beyond the list's length that are scored again exactly."""
+GROUP = 16
+"""Columns of a group; the largest scores are looked for in the groups with the largest maxima."""
 MAX_TILE_ROWS = 256
 MAX_TILE_CELLS = 16_000_000
 """Scores held at once: 64 MB in float32."""
@@ -158,16 +160,48 @@ def largest(scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     if count >= n_columns:
         rows, columns = np.nonzero(scores > -np.inf)
         return rows, columns
+    grouped = n_columns >= 4 * GROUP * count
+    picked = _picked_from_groups(scores, count) if grouped else _picked_from_all(scores, count)
+    rows = np.repeat(np.arange(len(scores)), count)
+    columns = picked.ravel()
+    kept = scores[rows, columns] > -np.inf
+    return rows[kept], columns[kept]
+
+
+def _picked_from_all(scores: np.ndarray, count: int) -> np.ndarray:
+    """Columns [rows, count] of each row's largest scores, in any order."""
+    n_columns = scores.shape[1]
     picked = np.argpartition(scores, n_columns - count, axis=1)[:, n_columns - count :]
     floor = np.take_along_axis(scores, picked, axis=1).min(axis=1)
     crowded = ((scores >= floor[:, None]).sum(axis=1) > count) & (floor > -np.inf)
     for row in np.flatnonzero(crowded):
         above, equal = np.flatnonzero(scores[row] > floor[row]), np.flatnonzero(scores[row] == floor[row])
         picked[row] = np.concatenate([above, equal[: count - len(above)]])
-    rows = np.repeat(np.arange(len(scores)), count)
-    columns = picked.ravel()
-    kept = scores[rows, columns] > -np.inf
-    return rows[kept], columns[kept]
+    return picked
+
+
+def _picked_from_groups(scores: np.ndarray, count: int) -> np.ndarray:
+    """The same from the groups of columns with the largest maxima: a maximum costs a tenth of a partition.
+
+    The ``count`` groups with the largest maxima hold the ``count`` largest scores, unless other groups tie with them;
+    such rows are searched whole.
+    """
+    n_rows, n_columns = scores.shape
+    n_groups = n_columns // GROUP
+    # A group is every n_groups-th column: maxima of whole rows are fast, those of a few neighbours are not.
+    maxima = scores[:, : GROUP * n_groups].reshape(n_rows, GROUP, n_groups).max(axis=1)
+    groups = np.argpartition(maxima, n_groups - count, axis=1)[:, n_groups - count :]
+    floor = np.take_along_axis(maxima, groups, axis=1).min(axis=1)
+    clear = ((maxima >= floor[:, None]).sum(axis=1) == count) & (floor > -np.inf)
+    rows = np.flatnonzero(clear)
+    # Ascending, so that ties go to the lower column here as well.
+    inside = np.arange(GROUP)[:, None] * n_groups + np.sort(groups[rows], axis=1)[:, None, :]
+    tail = np.broadcast_to(np.arange(GROUP * n_groups, n_columns), (len(rows), n_columns - GROUP * n_groups))
+    columns = np.concatenate([inside.reshape(len(rows), -1), tail], axis=1)
+    picked = np.empty((n_rows, count), np.int64)
+    picked[rows] = np.take_along_axis(columns, _picked_from_all(scores[rows[:, None], columns], count), axis=1)
+    picked[~clear] = _picked_from_all(scores[~clear], count)
+    return picked
 
 
 def tile_rows(n_items: int, picked_per_row: int) -> int:
@@ -180,7 +214,10 @@ class _Search:
     """What the matrix product needs of the items, made once for all tiles: columns that carry weight, by item kind."""
 
     columns: np.ndarray
-    by_kind: tuple[tuple[int, np.ndarray, np.ndarray], ...]
+    usual: tuple[int, np.ndarray]
+    """The most frequent kind, and the vectors of all items, transposed."""
+    others: tuple[tuple[int, np.ndarray, np.ndarray], ...]
+    """Each other kind, its rows, and their vectors, transposed."""
     weights: np.ndarray
 
     @classmethod
@@ -190,17 +227,27 @@ class _Search:
         for place, (start, width) in enumerate(scorers.spans):
             weights[:, :, start : start + width] = steepness[:, :, place, None]
         columns = np.flatnonzero(weights.any(axis=(0, 1)))
-        kinds = [(int(kind), np.flatnonzero(items.kinds == kind)) for kind in np.unique(items.kinds)]
-        by_kind = tuple((kind, rows, items.vectors[np.ix_(rows, columns)].T) for kind, rows in kinds)
-        return cls(columns, by_kind, weights[:, :, columns])
+        usual = int(np.bincount(items.kinds, minlength=1).argmax())
+        rarer = [(int(kind), np.flatnonzero(items.kinds == kind)) for kind in np.unique(items.kinds) if kind != usual]
+        others = tuple((kind, rows, items.vectors[np.ix_(rows, columns)].T) for kind, rows in rarer)
+        return cls(columns, (usual, items.vectors[:, columns].T), others, weights[:, :, columns])
 
     def logits(self, users: Side, items: Side, scorers: Scorers, mixture: Mixture) -> np.ndarray:
-        """Logits [users, items] in float32."""
-        found = np.empty((len(users.kinds), len(items.kinds)), np.float32)
+        """Logits [users, items] in float32.
+
+        Writing a product to chosen columns costs as much as the product. So all items are taken for the usual kind, and
+        only the columns of the others are written again.
+        """
         vectors = users.vectors[:, self.columns]
-        for kind, rows, item_vectors in self.by_kind:
-            weighted = vectors * self.weights[users.kinds, kind]
-            found[:, rows] = weighted @ item_vectors + mixture.intercept[users.kinds, kind, None].astype(np.float32)
+
+        def product(kind: int, item_vectors: np.ndarray) -> np.ndarray:
+            logits = (vectors * self.weights[users.kinds, kind]) @ item_vectors
+            logits += mixture.intercept[users.kinds, kind, None].astype(np.float32)
+            return logits
+
+        found = product(*self.usual)
+        for kind, rows, item_vectors in self.others:
+            found[:, rows] = product(kind, item_vectors)
         steepness = mixture.steepness()
         for place, pairs in enumerate(scorers.sparse, start=len(scorers.spans)):
             weight = steepness[users.kinds[pairs.users], items.kinds[pairs.items], place]

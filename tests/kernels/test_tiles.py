@@ -114,3 +114,21 @@ def test_largest_prefers_the_lower_column_among_ties_and_never_takes_minus_infin
     rows, columns = largest(scores, count)
     by_row = [sorted(columns[rows == row].tolist()) for row in range(3)]
     assert by_row == [sorted([1, 2, 3, 0][:count]), [], list(range(min(count, 5)))]
+
+
+def test_largest_of_groups_takes_what_a_search_of_all_columns_takes():
+    # Few values and many columns: maxima of groups tie in some rows and not in others; 7 columns lie in no group.
+    random = np.random.default_rng(4)
+    spread = np.geomspace(3, 1e6, 40)[:, None]
+    scores = np.floor(random.random((40, 16 * 60 + 7)) * spread).astype(np.float32)
+    scores[0] = -np.inf
+    scores[1, 5:] = -np.inf
+    scores[2:20, ::3] = -np.inf
+    for count in (1, 3, 15):
+        expected = [(row, column) for row in range(40) for column in sorted(_best_columns(scores[row], count))]
+        assert sorted(zip(*map(np.ndarray.tolist, largest(scores, count)), strict=True)) == expected
+
+
+def _best_columns(row, count):
+    best = np.argsort(-row, kind="stable")[:count]
+    return best[row[best] > -np.inf].tolist()

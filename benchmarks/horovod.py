@@ -1,0 +1,62 @@
+"""Two training processes against one, one thread each: how well the cold-start training scales over Horovod.
+
+A step sees the same number of examples in all, so an epoch is the same work and ends in the same weights but for the
+order of the examples. Counted are the epochs after the first, in which TensorFlow compiles.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from benchmarks import training_tables
+from benchmarks.harness import Benchmark, Work
+from benchmarks.training_tables import Size
+from recsys_spark.coldstart.launch import train
+
+EPOCHS = 3
+TIMEOUT_MINUTES = 20.0
+RECALL_TOLERANCE = 0.05
+
+
+def processes(count: int, size: Size, data: Path, out: Path) -> Work:
+    """A training as train_coldstart starts it."""
+    spec = training_tables.spec(data, out, size, epochs=EPOCHS, patience=EPOCHS)
+
+    def work() -> float:
+        lines = train(spec, count, "horovodrun" if count > 1 else "single", TIMEOUT_MINUTES).log
+        (out / "log.json").write_text(json.dumps(lines))
+        return statistics.median(line["seconds"] for line in lines[1:])
+
+    return work
+
+
+def check(size: Size, data: Path, outs: Mapping[str, Path]) -> str:
+    """Both learn the taste alike; that all ranks hold the same weights is asserted by the training itself."""
+    logs = {side: json.loads((out / "log.json").read_text()) for side, out in outs.items()}
+    assert [logs[side][-1]["ranks"] for side in ("ours", "one_process")] == [2, 1]
+    recall = {side: max(line["validation_recall"] for line in log) for side, log in logs.items()}
+    assert abs(recall["ours"] - recall["one_process"]) <= RECALL_TOLERANCE, recall
+    return "validation recall@10 " + ", ".join(f"{value:.4f} ({side})" for side, value in recall.items())
+
+
+BENCHMARK = Benchmark(
+    name="horovod",
+    task="an epoch over {examples:,} examples of the cold-start model ({items:,} items, width {width}), 2 processes",
+    baseline="the same with 1 process; one thread a process on either side",
+    equality=f"all ranks hold the same weights; validation recall differs by at most {RECALL_TOLERANCE}",
+    must_reach=1.7,
+    aim=1.9,
+    sizes={
+        "small": Size(examples=2_000, items=400, width=8, dense=4),
+        "medium": Size(examples=150_000, items=20_000),
+        "full": Size(examples=1_000_000, items=100_000),
+    },
+    prepare=training_tables.write,
+    sides={"ours": partial(processes, 2), "one_process": partial(processes, 1)},
+    check=check,
+    note="CPU seconds and memory are of the whole training with start and export, the ratio is of an epoch.",
+)

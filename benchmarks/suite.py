@@ -1,0 +1,15 @@
+"""The benchmarks there are, in the order in which ``make bench`` runs them."""
+
+from __future__ import annotations
+
+import importlib
+
+from benchmarks.harness import Benchmark
+
+NAMES = ("topn", "evaluate", "loader", "profiles", "horovod", "training", "scaling")
+
+
+def load(name: str) -> Benchmark:
+    """A benchmark by name; its module is loaded only then, because each needs other libraries."""
+    module = importlib.import_module(f"benchmarks.{name}")
+    return module.BENCHMARK
