@@ -1,8 +1,9 @@
-"""Trials of other settings: backtests on splits of their own, in a lake below the job's, which nobody else reads."""
+"""Trials of other settings: backtests on splits of their own, in lakes below the job's, which nobody else reads."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,10 +13,10 @@ from pyspark.sql import DataFrame
 from jobs.backtest_judge import judge
 from jobs.context import Job, log
 from jobs.pipeline import BACKTEST, run_steps
+from jobs.train_coldstart import models
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.evaluate.comparison import RECSYS
-from recsys_spark.lake import Lake
 from recsys_spark.tuning.search import Trial, chosen, confirm, search
 from recsys_spark.tuning.space import Value, changed, current, space
 
@@ -42,6 +43,9 @@ def propose(job: Job, minutes: float) -> None:
     trials = search(search_split.judge, current(job.settings, searched), searched, more=more, seed=seed)
     trials = confirm(other_split.judge, trials)
     job.with_fold("full").write("settings_trials", _frame(job, trials))
+    for split in (search_split, other_split):
+        split.drop_models()
+    job.lake.drop_trials()
     best = chosen(trials)
     told = f"{best.confirmed:.3f} of the present ndcg on another split" if best.confirmed else "the present ones stay"
     log.info("[trials] %d trials; chosen: %s (%s)", len(trials) - 1, dict(best.values), told)
@@ -54,7 +58,7 @@ class _Split:
         # The intervals of the metrics are not looked at.
         own = job.settings.backtest.model_copy(update={"seed": seed, "bootstrap": 1})
         settings = job.settings.model_copy(update={"backtest": own})
-        lake = Lake(job.spark, f"{job.lake.root}/trials/{seed}")
+        lake = job.lake.trial(str(seed))
         self._job = replace(job, settings=settings, lake=lake, run_id=f"{job.run_id}/trials", versions={})
         self._source = job.with_fold("full")
         self.seconds: list[float] = []
@@ -73,6 +77,10 @@ class _Split:
         rows = fold.read("metrics").where("bucket = 'all' and metric = 'ndcg'").collect()
         self.seconds.append(time.monotonic() - began)
         return {row["slice"]: row["value"] for row in rows}
+
+    def drop_models(self) -> None:
+        """Remove what the trainings left on this machine; a lake behind a URI does not hold it."""
+        shutil.rmtree(models(self._job.lake.root), ignore_errors=True)
 
 
 def _frame(job: Job, trials: list[Trial]) -> DataFrame:

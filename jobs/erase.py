@@ -29,6 +29,7 @@ def run(job: Job) -> None:
     trained = models(job.lake.root)
     if trained.exists():  # checkpoints and vectors by user; what a release needs of them is in its tables
         shutil.rmtree(trained)
+    job.lake.drop_trials()  # copies of users that nothing needs
     for name, rows in sorted(erase(job.lake, request, job.commit).items()):
         log.info("  %s: %d rows erased", name, rows)
     if not keys:

@@ -22,6 +22,7 @@ _CONFLICT = re.compile(r"\[DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)"
 """Delta's word that another commit came first, in each kind of exception that Spark brings it in."""
 _NULL_MARK = "null in a column that may hold none: "
 _COMPARABLE = ("string", "int", "bigint", "float", "double", "timestamp", "date")
+_TRIALS = "trials"
 HISTORY_LIMIT = 1000
 
 
@@ -53,6 +54,15 @@ class Lake:
     def with_fold(self, fold: str) -> Lake:
         """The same lake seen from another fold."""
         return Lake(self.spark, self.root, fold)
+
+    def trial(self, name: str) -> Lake:
+        """A lake of its own below this one, for trials that nobody else reads."""
+        return Lake(self.spark, f"{self.root}/{_TRIALS}/{name}")
+
+    def drop_trials(self) -> None:
+        """Remove the lakes of all trials, if there are any."""
+        files, folder = located(self.spark, f"{self.root}/{_TRIALS}")
+        files.delete(folder, True)
 
     def path(self, name: str) -> str:
         """Folder of a table in this fold."""

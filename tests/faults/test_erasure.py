@@ -45,9 +45,9 @@ def erased(spark, tmp_path_factory):
     """A lake after `recsys erase` of one of its two users."""
     folder = tmp_path_factory.mktemp("erased")
     lake = build(spark, folder / "lake")
-    trained = folder / "lake" / "models" / AUGUST / "full" / "tower_vectors" / "part-00000.parquet"
-    trained.parent.mkdir(parents=True)
-    trained.write_bytes(GONE.encode())
+    for copy in (f"models/{AUGUST}/full/tower_vectors", "trials/1/events"):
+        (folder / "lake" / copy).mkdir(parents=True)
+        (folder / "lake" / copy / "part-00000.parquet").write_bytes(GONE.encode())
     before = files_with(folder / "lake", GONE)
     configured(folder)
     assert erase.main([*arguments(folder, "forget"), "--as-of", "2024-09-01"]) == 0
@@ -56,7 +56,7 @@ def erased(spark, tmp_path_factory):
 
 def test_no_file_of_the_lake_holds_the_user(erased):
     _, root, before = erased
-    for place in ("events/_delta_log/00000000000000000000.json", "events/part-", "quarantine/part-", "models/"):
+    for place in ("events/_delta_log/00000000000000000000.json", "events/part-", "quarantine/part-", "models/", "trials/"):
         assert any(name.startswith(place) for name in before), f"the search must find what is there: {place}"
     assert files_with(root, GONE) == []
 
