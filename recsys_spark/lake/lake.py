@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
@@ -135,6 +136,22 @@ class Lake:
     def files(self, name: str, version: int | None = None) -> list[str]:
         """The Parquet files of the table, as URIs in a stable order; for readers that know no Delta."""
         return sorted(self.read(name, version).inputFiles())
+
+    def require_files(self, name: str, version: int) -> None:
+        """Make sure that a version can be read to its end: the log outlives the files that a vacuum removes.
+
+        Raises:
+            NotFoundError: the version, or some of its files, are gone.
+        """
+        storage, folder = located(self.spark, self.path(name))
+        needed = [unquote(uri.rpartition("/")[2]) for uri in self.files(name, version)]
+        there = {status.getPath().getName() for status in storage.listStatus(folder)}
+        gone = [one for one in needed if one not in there]
+        if gone:
+            raise NotFoundError(
+                f"table {name} cannot be read at version {version}: {len(gone)} of its {len(needed)} files are gone; "
+                "a vacuum or an erasure removed them"
+            )
 
     def alter(self, name: str, change: str) -> None:
         """Change the table's properties: ``change`` is what follows the table in ALTER TABLE."""

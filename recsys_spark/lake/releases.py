@@ -41,6 +41,16 @@ class Release:
         fold, _, plain = name.rpartition("/")
         return lake.with_fold(fold or "full").read(plain, self.tables[name])
 
+    def require_files(self, lake: Lake) -> None:
+        """Make sure that every table can be read, before readers are sent to this release.
+
+        Raises:
+            NotFoundError: a version, or some of its files, are gone.
+        """
+        for name, version in self.tables.items():
+            fold, _, plain = name.rpartition("/")
+            lake.with_fold(fold or "full").require_files(plain, version)
+
 
 def publish(lake: Lake, release: Release, commit: Commit) -> None:
     """Make the release the one that readers see, in one commit."""
@@ -95,9 +105,7 @@ def roll_back(lake: Lake, to: str | None, commit: Commit) -> Release:
         asked = f"release {to}" if to else "a release"
         raise NotFoundError(f"{asked} to return to was not found; below {standing[0].run_id} there are: {earlier}")
     above, target = standing[: places[0]], standing[places[0]]
-    # Reading a version that is gone fails here, before readers are sent to it.
-    for name in target.tables:
-        target.read(lake, name)
+    target.require_files(lake)
     reason = f"rolled back to {target.run_id}"
     withdrawn = [_frame(lake, replace(release, state="withdrawn", detail=reason)) for release in above]
     lake.append("releases", reduce(DataFrame.unionByName, withdrawn), commit)

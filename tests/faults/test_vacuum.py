@@ -8,8 +8,8 @@ import pytest
 from pyspark.errors import PySparkException
 
 from jobs import vacuum as vacuum_job
-from recsys_spark.errors import SettingsError
-from recsys_spark.lake import Commit, Lake, Release, current_release, publish, vacuum
+from recsys_spark.errors import NotFoundError, SettingsError
+from recsys_spark.lake import Commit, Lake, Release, current_release, publish, roll_back, vacuum
 from tests.conftest import at
 
 FILES, HOURS = 4, 168.0
@@ -55,6 +55,7 @@ def test_a_pinned_reader_finishes_while_its_files_are_replaced_and_vacuumed(lake
     assert sorted([*first, *(row["user_id"] for row in rest)]) == [f"july-{n}" for n in range(FILES)]
 
 
+@pytest.mark.faults
 def test_without_the_bound_a_vacuum_would_take_the_files_from_under_the_reader(lake, rows):
     published(lake, rows, "july")
     _, rest = begun(lake)
@@ -62,6 +63,15 @@ def test_without_the_bound_a_vacuum_would_take_the_files_from_under_the_reader(l
     assert vacuum(lake, 0.0, 0.0)["user_factors"]
     with pytest.raises(PySparkException, match="FAILED_READ_FILE"):
         list(rest)
+
+
+def test_nobody_is_sent_back_to_a_release_whose_files_are_gone(lake, rows):
+    for run_id in ("july", "august"):
+        published(lake, rows, run_id)
+    vacuum(lake, 0.0, 0.0)
+    with pytest.raises(NotFoundError, match=r"user_factors cannot be read at version 0: \d of its \d files are gone"):
+        roll_back(lake, None, Commit("back", "full", "", "s"))
+    assert current_release(lake).run_id == "august"
 
 
 def test_a_vacuum_shorter_than_the_longest_job_is_refused_and_removes_nothing(lake, rows, tmp_path, capsys):
