@@ -39,9 +39,9 @@ def read_table(spark: SparkSession, name: str, source: TableSource) -> DataFrame
     """
     read = {"csv": _csv, "jsonl": _jsonl}.get(source.format, _typed)
     with readable(f"table {name}: {source.path}"):
-        if source.format in NEVER_EMPTY:
-            _refuse_zero_bytes(spark, name, source)
         frame = read(spark, source)
+        if source.format in NEVER_EMPTY:
+            _refuse_zero_bytes(frame, name, source)
         require_rows(frame, f"table {name}: {source.path}", f"source.{name}.path and source.{name}.format")
     return frame
 
@@ -56,14 +56,20 @@ def require_rows(frame: DataFrame, what: str, check: str) -> None:
         raise SourceError(f"{what} holds no rows; expected at least one. Check {check}.")
 
 
-def _refuse_zero_bytes(spark: SparkSession, name: str, source: TableSource) -> None:
+def _refuse_zero_bytes(frame: DataFrame, name: str, source: TableSource) -> None:
     """Spark passes over files of zero bytes, and with them over whatever an upload that failed did not bring."""
-    listed = spark.read.format("binaryFile").load(source.path).where("length = 0").select("path")
-    first = listed.orderBy("path").first()
-    if first is not None:
+    files = frame.inputFiles()
+    if len(files) > frame.sparkSession.read.format("binaryFile").load(source.path).count():
+        empty = next(file for file in sorted(files) if _bytes_of(frame.sparkSession, file) == 0)
         raise SourceError(
-            f"table {name}: {first['path']} has zero bytes, which no {source.format} file has. Restore or remove it."
+            f"table {name}: {empty} has zero bytes, as no {source.format} file has. Restore or remove it."
         )
+
+
+def _bytes_of(spark: SparkSession, file: str) -> int:
+    context = spark.sparkContext
+    path = context._jvm.org.apache.hadoop.fs.Path(context._jvm.java.net.URI(file))  # type: ignore[union-attr]
+    return int(path.getFileSystem(context._jsc.hadoopConfiguration()).getFileStatus(path).getLen())
 
 
 @contextmanager

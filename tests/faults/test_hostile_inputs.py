@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+from collections import Counter
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -58,7 +59,8 @@ def test_every_kind_of_rubbish_in_csv_is_refused_by_file_and_reason(spark, tmp_p
         cut.write(b"u1,i1,view,2024-0")  # a file that ends within a row
     found = ingested(spark, folder)
     assert found.events == clean.events
-    assert found.refused == {"rubbish.csv": sorted(BAD_ROWS.values()), "part-0.csv": [("row_unparsable",)]}
+    assert Counter(found.refused.pop("rubbish.csv")) == Counter(BAD_ROWS.values())
+    assert found.refused == {"part-0.csv": [("row_unparsable",)]}
     assert found.counts["quarantined"] == len(BAD_ROWS) + 1
 
 
@@ -108,7 +110,7 @@ def test_what_comes_up_to_thirty_days_late_is_there_thirty_days_later(spark, tmp
 
 
 def time_of(event: str) -> str:
-    """ISO 8601 text of the event's time; a year alone would sort the same way."""
+    """ISO 8601 text of the event's time, which sorts as the times do."""
     return event.split('"ts":"')[1].split('"')[0]
 
 

@@ -99,7 +99,7 @@ def test_all_faults_of_a_mapping_come_in_one_error(spark, events):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "cannot be read"), ("", "holds no rows"), ("customer,sku,when,qty\n", "holds no rows")],
+    [(None, "cannot be read"), ("", "has zero bytes"), ("customer,sku,when,qty\n", "holds no rows")],
 )
 def test_a_missing_or_empty_file_is_named(spark, events, tmp_path, content, message):
     path = tmp_path / "other.csv"
