@@ -32,10 +32,10 @@ def run(job: Job) -> None:
     earlier day moves on with its source.
     """
     require_same_start(job)
-    # Before the rows are read: a source that changes meanwhile is then refused when the run is resumed.
-    source_sha256 = fingerprint(job.spark, job.settings.source)
     raw = _hidden(job, read_source(job.spark, job.settings.source, job.asked_as_of))
     _require_same_columns(job, raw)
+    # Before any row is kept: a source that changes meanwhile is then refused when the run is resumed.
+    source_sha256 = fingerprint(job.spark, job.settings.source)
     as_of = job.asked_as_of or _as_of(job, raw)
     job = replace(job, as_of=as_of, source_sha256=source_sha256)
     judged = judge(raw.events, raw.users, raw.items, as_of, job.settings.cleaning)

@@ -14,6 +14,7 @@ from recsys_spark.lake import Commit, current_release, publish
 from tests.faults.digests import digest
 from tests.faults.drivers import Shop
 from tests.faults.dying import die_and_resume
+from tests.faults.rivals import race
 
 LISTS = ("recommendations", "item_audiences")
 
@@ -56,6 +57,15 @@ def test_killed_at_its_lists_and_at_publishing_it_ends_with_the_same_lists(shop,
     assert rollback.main(["--conf", str(shop.conf), "--set", f"lake.path={shop.root}"]) == 0
     assert listed(lake, current_release(lake)) == listed(lake, found)
     assert len(lake.commits("releases")) == commits + 1
+
+
+def test_of_two_drivers_at_once_one_makes_the_lists_and_publishes(shop, release, refreshed, spark):
+    for name in LISTS:
+        shutil.rmtree(shop.root / name)
+    race(shop)
+    lake = shop.lake(spark)
+    assert listed(lake, current_release(lake)) == listed(replace(shop, root=refreshed.lake).lake(spark), release)
+    assert [written["run_id"] for _, written in lake.commits("releases")] == [shop.run_id]
 
 
 def test_lists_that_are_not_fit_are_not_published_and_releases_says_why(shop, release, spark):
