@@ -9,10 +9,8 @@ from datetime import datetime
 from pyspark import StorageLevel
 
 from jobs.context import Job, run_job
-from recsys_spark.config.secret import keys_of
+from jobs.hiding import hidden
 from recsys_spark.events.clean import check_balance, judge, latest_plausible, require_events, settle
-from recsys_spark.events.pseudonyms import with_pseudonyms
-from recsys_spark.lake import erased_digests
 from recsys_spark.sources.formats import readable
 from recsys_spark.sources.raw import RawTables
 from recsys_spark.sources.read import read_source
@@ -26,7 +24,7 @@ def run(job: Job) -> None:
     Events count up to the as-of time that was asked for, else up to the latest plausible one: a lake that holds an
     earlier day moves on with its source.
     """
-    raw = _hidden(job, read_source(job.spark, job.settings.source))
+    raw = hidden(job, read_source(job.spark, job.settings.source))
     as_of = job.asked_as_of or _as_of(job, raw)
     job = replace(job, as_of=as_of)
     judged = judge(raw.events, raw.users, raw.items, as_of, job.settings.cleaning)
@@ -44,15 +42,6 @@ def run(job: Job) -> None:
     finally:
         for frame in kept:
             frame.unpersist()
-
-
-def _hidden(job: Job, raw: RawTables) -> RawTables:
-    """With a key in the settings: pseudonyms in the place of user ids, and no rows of erased users."""
-    keys, erased = keys_of(job.settings.privacy), erased_digests(job.lake)
-    if not keys:
-        return raw
-    events, users = (with_pseudonyms(frame, keys, erased) for frame in (raw.events, raw.users))
-    return replace(raw, events=events, users=users)
 
 
 def _as_of(job: Job, raw: RawTables) -> datetime:
