@@ -9,13 +9,11 @@ from datetime import datetime
 from pyspark import StorageLevel
 
 from jobs.context import Job, log, run_job
+from jobs.hiding import hidden
 from jobs.pipeline import require_same_start
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.events.clean import check_balance, judge, latest_plausible, require_events, settle
-from recsys_spark.events.pseudonyms import with_pseudonyms
-from recsys_spark.lake import erased_digests
-from recsys_spark.secret import keys_of
 from recsys_spark.sources.drift import require_same_columns
 from recsys_spark.sources.fingerprint import fingerprint
 from recsys_spark.sources.formats import readable
@@ -32,7 +30,7 @@ def run(job: Job) -> None:
     earlier day moves on with its source.
     """
     require_same_start(job)
-    raw = _hidden(job, read_source(job.spark, job.settings.source, job.asked_as_of))
+    raw = hidden(job, read_source(job.spark, job.settings.source, job.asked_as_of))
     _require_same_columns(job, raw)
     # Before any row is kept: a source that changes meanwhile is then refused when the run is resumed.
     source_sha256 = fingerprint(job.spark, job.settings.source)
@@ -54,15 +52,6 @@ def run(job: Job) -> None:
     finally:
         for frame in kept:
             frame.unpersist()
-
-
-def _hidden(job: Job, raw: RawTables) -> RawTables:
-    """With a key in the settings: pseudonyms in the place of user ids, and no rows of erased users."""
-    keys, erased = keys_of(job.settings.privacy), erased_digests(job.lake)
-    if not keys:
-        return raw
-    events, users = (with_pseudonyms(frame, keys, erased) for frame in (raw.events, raw.users))
-    return replace(raw, events=events, users=users)
 
 
 def _require_same_columns(job: Job, raw: RawTables) -> None:

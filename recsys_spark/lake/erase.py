@@ -48,11 +48,13 @@ def erase(lake: Lake, request: Request, commit: Commit) -> Mapping[str, int]:
         Table (``backtest/NAME`` for the other fold) to how many rows went.
 
     Raises:
-        NotFoundError: the release that readers see names a version that cannot be read.
+        NotFoundError: there is no such lake, or the release that readers see names a version that cannot be read.
     """
     full = lake.with_fold("full")
     release = _standing_release(full)
     source = _Source(full, release, replace(commit, fold="full", as_of=_as_of(full, release)))
+    if not source.places:
+        raise NotFoundError(f"no table of the lake at {lake.root} holds users; check lake.path")
     if full.committed("erasures", source.commit) is None:
         ended = _unpublished_runs(full, commit)
         erased = {title_of(*place): source.rewrite(*place, request.users) for place in source.places}

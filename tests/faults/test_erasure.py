@@ -97,6 +97,16 @@ def test_a_run_that_had_not_published_may_not_go_on(erased):
     require_not_ended(lake, "a new one")
 
 
+def test_a_lake_or_a_list_that_is_not_there_is_told(spark, tmp_path, capsys):
+    configured(tmp_path)
+    assert erase.main(arguments(tmp_path, "forget")) == 5
+    assert "check lake.path" in capsys.readouterr().err
+    assert not (tmp_path / "lake").exists()
+    (tmp_path / "ids.txt").write_text("\n \n")
+    assert erase.main(arguments(tmp_path, "forget")) == 4
+    assert "holds no user id" in capsys.readouterr().err
+
+
 def test_an_id_is_found_in_a_text_as_a_word_of_its_own(spark):
     ids, texts = (
         ("7", 'a"b\\c', "x.y|z"),

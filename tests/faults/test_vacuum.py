@@ -35,12 +35,12 @@ def published(lake, rows, run_id: str) -> None:
 def begun(lake):
     """A reader that has pinned a release and has its first row: the other files it opens as it goes on."""
     spark = lake.spark
-    spark.conf.set("spark.sql.files.maxPartitionBytes", "1")  # one task a file, so that files are opened one by one
+    spark.conf.set("spark.sql.files.openCostInBytes", "1g")  # one task a file, so that files are opened one by one
     try:
         rows = current_release(lake).read(lake, "user_factors").toLocalIterator()
         return [row["user_id"] for row in islice(rows, 1)], rows
     finally:
-        spark.conf.unset("spark.sql.files.maxPartitionBytes")
+        spark.conf.unset("spark.sql.files.openCostInBytes")
 
 
 def files(tmp_path) -> set[str]:
