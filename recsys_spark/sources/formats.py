@@ -61,9 +61,7 @@ def _refuse_zero_bytes(frame: DataFrame, name: str, source: TableSource) -> None
     files = frame.inputFiles()
     if len(files) > frame.sparkSession.read.format("binaryFile").load(source.path).count():
         empty = next(file for file in sorted(files) if _bytes_of(frame.sparkSession, file) == 0)
-        raise SourceError(
-            f"table {name}: {empty} has zero bytes, as no {source.format} file has. Restore or remove it."
-        )
+        raise SourceError(f"table {name}: {empty} has zero bytes; no {source.format} file has. Restore or remove it.")
 
 
 def _bytes_of(spark: SparkSession, file: str) -> int:

@@ -29,7 +29,7 @@ BAD_ROWS = {
     b"u1,i1,view,31/12/2023,1,2.5\n": ("ts_unparsable",),
     b"u1,i1,view,2999-01-05T00:00:00,1,2.5\n": ("ts_future",),
     b"u1,i1,'; DROP TABLE events --,2024-01-05T00:00:00,1,2.5\n": ("event_type_malformed",),
-    b"\x00\x01\x02\x03\n": ("row_unparsable",),
+    b"\xde\xad\xbe\xef\n": ("row_unparsable",),
 }
 
 

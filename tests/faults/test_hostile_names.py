@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -60,7 +61,8 @@ def cleaned(spark, tmp_path_factory):
     tables["users"]["attributes"] = [f"town={column}", "x=b=c"]
     tables["items"]["columns"] = {"category_path": "dept"}
     raw = read_files(spark, SourceSettings(kind="files", **tables))
-    return settle(judge(raw.events, raw.users, raw.items, AS_OF, CleaningSettings()))
+    found = settle(judge(raw.events, raw.users, raw.items, AS_OF, CleaningSettings()))
+    return replace(found, **{name: getattr(found, name).localCheckpoint() for name in ("events", "users", "items")})
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +150,7 @@ def test_an_export_holds_the_same_names(shop, tmp_path, form):
     assert {(r["user_id"], r["item_id"]) for r in found} == {(u, i) for u in NAMES for i in NAMES}
 
 
-@pytest.mark.parametrize("name", [NAMES[0], NAMES[2], NAMES[7], NAMES[10]])
+@pytest.mark.parametrize("name", [NAMES[7], NAMES[10]])
 def test_a_portrait_shows_the_name_and_steers_no_terminal(shop, capsys, monkeypatch, name):
     monkeypatch.setenv("COLUMNS", "300")
     assert show.main(["user", name, "--conf", shop]) == 0

@@ -67,6 +67,7 @@ def test_a_changed_column_is_named_and_nothing_is_written(spark, shop, capsys, c
     assert sorted(shop.rglob("lake/**/*.json")) == before
 
 
+@pytest.mark.faults
 def test_a_change_that_is_accepted_is_the_new_state(spark, shop, capsys):
     write(shop, changed(gone=["price", "note"], extra=[1, 2]))
     accepted = ["--conf", str(shop / "shop.yaml"), "--run-id", "third", "--set", "source.drift=accept"]
