@@ -201,5 +201,6 @@ BENCHMARK = Benchmark(
     prepare=prepare,
     sides={"ours": ours, "ranking_metrics": ranking_metrics, "ranking_evaluator": ranking_evaluator},
     check=check,
+    repeats=2,
     warm_up=True,
 )

@@ -255,5 +255,6 @@ BENCHMARK = Benchmark(
     prepare=prepare,
     sides={"ours": ours, "by_feature": by_feature},
     check=check,
+    repeats=2,
     warm_up=True,
 )

@@ -143,5 +143,6 @@ BENCHMARK = Benchmark(
     prepare=training_tables.write,
     sides={"ours": ours, "keras_fit": keras_fit},
     check=check,
+    repeats=2,
     note="Memory holds the examples in memory on both sides, though ours reads them from files as it trains.",
 )

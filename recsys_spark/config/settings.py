@@ -381,8 +381,8 @@ class RankSettings(Group):
     audience_length: Annotated[int, Field(ge=1, le=100_000)] = 100
     users_per_task: Count = 20_000
     items_per_task: Count = 100_000
-    """Of a task's items there are three copies at times: 100,000 of 300 numbers take 360 MB. More shards mean that the
-    lists of all shards are shuffled and merged, which costs more than the search itself."""
+    """There are three copies of a task's items at times: 100,000 of 300 numbers take 360 MB. Fewer items a task mean
+    more shards, whose partial lists are shuffled and merged."""
 
     @property
     def discovery_only(self) -> bool:
