@@ -59,7 +59,7 @@ class _Split:
         own = job.settings.backtest.model_copy(update={"seed": seed, "bootstrap": 1})
         settings = job.settings.model_copy(update={"backtest": own})
         lake = job.lake.trial(str(seed))
-        self._job = replace(job, settings=settings, lake=lake, run_id=f"{job.run_id}/trials", versions={})
+        self._job = replace(job, settings=settings, lake=lake, run_id=f"{job.run_id}.trials", versions={})
         self._source = job.with_fold("full")
         self.seconds: list[float] = []
 
@@ -68,7 +68,7 @@ class _Split:
         began, first = time.monotonic(), not self.seconds
         for name in COPIED if first and not self._job.finished(COPIED) else ():
             self._job.write(name, self._source.read(name))
-        settings, run_id = changed(self._job.settings, values), f"{self._job.run_id}/{len(self.seconds)}"
+        settings, run_id = changed(self._job.settings, values), f"{self._job.run_id}.{len(self.seconds)}"
         trial = replace(self._job, settings=settings, run_id=run_id, versions={})
         run_steps(trial, BACKTEST if first else AGAIN)
         fold = trial.with_fold("backtest")

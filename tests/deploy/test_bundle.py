@@ -8,6 +8,7 @@ from jobs.context import parser
 from jobs.pipeline import REFRESH
 from recsys_spark.config import load_settings
 
+RUN_ID = "{{job.parameters.run_id}}"
 BUNDLE = Path(__file__).parents[2] / "deploy" / "databricks"
 
 
@@ -15,6 +16,12 @@ BUNDLE = Path(__file__).parents[2] / "deploy" / "databricks"
 def tasks():
     text = (BUNDLE / "resources" / "refresh.job.yml").read_text(encoding="utf-8")
     return yaml.safe_load(text)["resources"]["jobs"]["refresh"]["tasks"]
+
+
+def parsed(task):
+    """The job of a task and its options, as Databricks fills them in."""
+    job, *options = task["python_wheel_task"]["parameters"]
+    return job, parser(job, "").parse_args([option.replace(RUN_ID, "816") for option in options])
 
 
 def test_every_entry_point_is_a_callable_of_the_installed_package(tasks):
@@ -26,17 +33,16 @@ def test_every_entry_point_is_a_callable_of_the_installed_package(tasks):
 
 def test_every_parameter_is_an_option_of_its_job(tasks):
     for task in tasks:
-        job, *options = task["python_wheel_task"]["parameters"]
-        accepted = parser(job, "").parse_args(options)
-        assert accepted.conf == "${var.conf}"
-        assert accepted.run_id == "{{job.parameters.run_id}}"
+        assert RUN_ID in task["python_wheel_task"]["parameters"]
+        _, accepted = parsed(task)
+        assert (accepted.conf, accepted.run_id) == ("${var.conf}", "816")
 
 
 def test_the_tasks_are_the_refresh_step_by_step_and_then_the_refresh(tasks):
     found = []
     for task in tasks:
-        job, *options = task["python_wheel_task"]["parameters"]
-        found.append((job, parser(job, "").parse_args(options).fold))
+        job, accepted = parsed(task)
+        found.append((job, accepted.fold))
     assert sorted(found[:-1]) == sorted((step.name, step.fold) for step in REFRESH)
     assert found[-1] == ("refresh", "full")
 
