@@ -26,7 +26,7 @@ def fit_als(
     seed: int,
     checkpoint: str | None = None,
 ) -> tuple[DataFrame, DataFrame]:
-    """Factors of all users and items with events, after contracts ``user_factors`` and ``item_factors``.
+    """Factors of all users and items with events, after contracts ``user_factors`` and ``item_factors``; maybe no row.
 
     Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets" (2008): confidence is
     1 + alpha · r, here with r = log(1 + n_sessions), times ``browse_weight`` for pairs without a purchase. Spark scales
@@ -52,6 +52,9 @@ def fit_als(
     spark = interactions.sparkSession
     if checkpoint:
         spark.sparkContext.setCheckpointDir(checkpoint)
+    rated = ratings(interactions, users, items, browse_weight)
+    if rated.isEmpty():  # a day on which nobody that may be learned from did anything
+        return _no_factors(users, "user_id"), _no_factors(items, "item_id")
     blocks = min(int(spark.conf.get("spark.sql.shuffle.partitions", "8") or 8), MAX_BLOCKS)
     model = ALS(
         rank=rank,
@@ -66,7 +69,7 @@ def fit_als(
         numUserBlocks=blocks,
         numItemBlocks=blocks,
         checkpointInterval=5 if checkpoint else -1,
-    ).fit(ratings(interactions, users, items, browse_weight))
+    ).fit(rated)
     return (
         _named(model.userFactors, users, "user_id", "user_idx"),
         _named(model.itemFactors, items, "item_id", "item_idx"),
@@ -99,3 +102,7 @@ def _positions(frame: DataFrame, id_column: str, idx_column: str) -> DataFrame:
 def _named(factors: DataFrame, ids: DataFrame, id_column: str, idx_column: str) -> DataFrame:
     found = factors.select(F.col("id").alias(idx_column), F.col("features").alias("factors"))
     return found.join(ids, idx_column, "inner").select(id_column, "factors")
+
+
+def _no_factors(ids: DataFrame, id_column: str) -> DataFrame:
+    return ids.select(id_column, F.array().cast("array<float>").alias("factors")).limit(0)

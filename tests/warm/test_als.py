@@ -62,3 +62,10 @@ def test_positions_beyond_32_bits_are_refused_in_words(rows, shop):
     users = rows("user_profiles", dict(user_id="u0", user_idx=2**31))
     with pytest.raises(ContractError, match="user_idx: found 2147483648, expected at most 2147483647"):
         fit_als(met, users, items, **SETTINGS)
+
+
+def test_without_interactions_nobody_has_factors(shop):
+    met, *others = shop
+    users, items = fit_als(met.limit(0), *others, **SETTINGS)
+    assert vectors(users, "user_factors", "user_id") == {}
+    assert vectors(items, "item_factors", "item_id") == {}
