@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 import pytest
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
 from jobs import vacuum as vacuum_job
@@ -61,7 +62,7 @@ def test_without_the_bound_a_vacuum_would_take_the_files_from_under_the_reader(l
     _, rest = begun(lake)
     published(lake, rows, "august")
     assert vacuum(lake, 0.0, 0.0)["user_factors"]
-    with pytest.raises(PySparkException, match="FAILED_READ_FILE"):
+    with pytest.raises((PySparkException, Py4JJavaError), match="FAILED_READ_FILE"):
         list(rest)
 
 
