@@ -67,6 +67,12 @@ def test_no_usable_event_is_one_error_that_counts_the_reasons(raw):
         require_events(result.data_quality.collect())
 
 
+def test_control_characters_in_ids_do_not_make_two_events_one(raw):
+    """Both would read a, b and c with the character that stands between columns."""
+    events = [{"user_id": "a", "item_id": "b\u0001c"}, {"user_id": "a\u0001b", "item_id": "c"}]
+    assert sorted(r["user_id"] for r in cleaned(raw, events).events.collect()) == ["a", "a\u0001b"]
+
+
 ROWS = st.lists(
     st.fixed_dictionaries(
         {

@@ -29,3 +29,9 @@ def test_broken_dates_among_many_do_not_move_the_clock(spark):
 def test_no_readable_time_is_an_error(raw):
     with pytest.raises(SourceError, match="no row has a readable ts"):
         latest_plausible(raw("events", {"ts": "yesterday"}, {"ts": None}))
+
+
+def test_milliseconds_are_told_apart_from_seconds(spark):
+    times = spark.createDataFrame([(1704103200000 + n,) for n in range(3)], "ts bigint")
+    with pytest.raises(SourceError, match=r"beyond the year 9999\. Numbers are seconds: divide milliseconds"):
+        latest_plausible(times)

@@ -122,6 +122,7 @@ def test_no_secret_is_in_logs_event_log_lake_or_command_lines(postgresql, tmp_pa
     run = drive(conf, databases.PASSWORD)
     assert run.returncode == 0, run.stderr[-3000:]
     assert f"hadoop knows {TOKEN}" in run.stderr, "what needs the secret has it"
+    assert "org.apache.spark.deploy.SparkSubmit" in run.stdout, "the JVM's command line was looked at"
     refused = drive(conf, "canary-wrong-password", "--run-id", "other")
     assert refused.returncode == 4
     assert "password authentication failed" in refused.stderr
