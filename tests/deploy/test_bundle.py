@@ -8,20 +8,15 @@ from jobs.context import parser
 from jobs.pipeline import REFRESH
 from recsys_spark.config import load_settings
 
-RUN_ID = "{{job.parameters.run_id}}"
 BUNDLE = Path(__file__).parents[2] / "deploy" / "databricks"
+RUN_ID = "{{job.parameters.run_id}}"
 
 
 @pytest.fixture(scope="module")
 def tasks():
     text = (BUNDLE / "resources" / "refresh.job.yml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)["resources"]["jobs"]["refresh"]["tasks"]
-
-
-def parsed(task):
-    """The job of a task and its options, as Databricks fills them in."""
-    job, *options = task["python_wheel_task"]["parameters"]
-    return job, parser(job, "").parse_args([option.replace(RUN_ID, "816") for option in options])
+    # What Databricks puts in the parameter's place when the job starts.
+    return yaml.safe_load(text.replace(RUN_ID, "8123"))["resources"]["jobs"]["refresh"]["tasks"]
 
 
 def test_every_entry_point_is_a_callable_of_the_installed_package(tasks):
@@ -33,16 +28,17 @@ def test_every_entry_point_is_a_callable_of_the_installed_package(tasks):
 
 def test_every_parameter_is_an_option_of_its_job(tasks):
     for task in tasks:
-        assert RUN_ID in task["python_wheel_task"]["parameters"]
-        _, accepted = parsed(task)
-        assert (accepted.conf, accepted.run_id) == ("${var.conf}", "816")
+        job, *options = task["python_wheel_task"]["parameters"]
+        accepted = parser(job, "").parse_args(options)
+        assert accepted.conf == "${var.conf}"
+        assert accepted.run_id == "8123"
 
 
 def test_the_tasks_are_the_refresh_step_by_step_and_then_the_refresh(tasks):
     found = []
     for task in tasks:
-        job, accepted = parsed(task)
-        found.append((job, accepted.fold))
+        job, *options = task["python_wheel_task"]["parameters"]
+        found.append((job, parser(job, "").parse_args(options).fold))
     assert sorted(found[:-1]) == sorted((step.name, step.fold) for step in REFRESH)
     assert found[-1] == ("refresh", "full")
 

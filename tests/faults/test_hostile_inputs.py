@@ -137,9 +137,28 @@ def truncated_gzip(folder):
     (folder / "broken.csv.gz").write_bytes(whole[: len(whole) // 2])
 
 
+def retyped_parquet(folder):
+    table = pa.table({c: [row[c] for row in GOOD] for c in COLUMNS})
+    pq.write_table(table, folder / "a.parquet")
+    prices = [float(row["price"]) for row in GOOD]
+    pq.write_table(table.set_column(5, "price", [prices]), folder / "broken.parquet")
+
+
+def other_header(folder):
+    (folder / "a.csv").write_bytes(csv_bytes(GOOD))
+    (folder / "broken.csv").write_bytes(csv_bytes(GOOD[:3]).replace(b"item_id", b"product"))
+
+
 @pytest.mark.parametrize(
     ("broken", "form"),
-    [(truncated_parquet, "parquet"), (empty_parquet, "parquet"), (empty_csv, "csv"), (truncated_gzip, "csv")],
+    [
+        (truncated_parquet, "parquet"),
+        (empty_parquet, "parquet"),
+        (empty_csv, "csv"),
+        (truncated_gzip, "csv"),
+        (retyped_parquet, "parquet"),
+        (other_header, "csv"),
+    ],
 )
 def test_a_file_that_cannot_be_read_is_named_before_any_write(spark, tmp_path, capsys, broken, form):
     folder = tmp_path / "in"
