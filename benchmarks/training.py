@@ -138,7 +138,7 @@ BENCHMARK = Benchmark(
     must_reach=1.5,
     aim=2.5,
     sizes={
-        "small": Size(examples=2_000, items=400, width=8, dense=4),
+        "small": Size(examples=20_000, items=2_000, width=32, dense=8),
         "medium": Size(examples=60_000, items=1_000_000),
         "full": Size(examples=150_000, items=1_000_000),
     },
