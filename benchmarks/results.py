@@ -51,7 +51,8 @@ def record(benchmark: Benchmark, result: Result, remark: str, folder: Path = FOL
         "machine": _machine(),
         "versions": _versions(),
     }
-    path.write_text(json.dumps(known, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    # Keys are not sorted: the first side of a round is this project.
+    path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
     (folder / "RESULTS.md").write_text(page(known))
 
 
@@ -70,7 +71,7 @@ def _row(name: str, found: Mapping[str, Any]) -> str:
         f"[{name}](#{name})",
         f"**{statistics.median(figures):.2f} {unit}**" + ("" if found["reached"] else " (below)"),
         f"{min(figures):.2f} to {max(figures):.2f}",
-        f"{others[0][1]['cpu_seconds'] / ours[1]['cpu_seconds']:.2f} x",
+        f"{others[0][1]['cpu_seconds'] / ours[1]['cpu_seconds']:.2f} x" if unit == "x" else "-",
         f"{found['must_reach']:g} {unit}",
         f"{found['aim']:g} {unit}",
         _usage(*ours),

@@ -27,6 +27,8 @@ from recsys_spark.dataset import reader
 
 K = 10
 VALIDATION_ROWS = 2048
+CANDIDATES = 1_000
+"""New items that a known user's item is ranked among, a fiftieth of them of the user's own taste."""
 ADAM_RATE = 0.003
 NDCG_TOLERANCE = 0.01
 
@@ -64,8 +66,8 @@ def keras_fit(size: Size, data: Path, out: Path) -> tuple[Work, After]:
 def check(size: Size, data: Path, outs: Mapping[str, Path]) -> str:
     """Ours ranks the validation examples no worse."""
     found = {side: json.loads((out / "ndcg.json").read_text()) for side, out in outs.items()}
-    assert found["ours"] >= found["keras_fit"] - NDCG_TOLERANCE, found
-    return "ndcg@10 of new users " + ", ".join(f"{value:.4f} ({side})" for side, value in found.items())
+    assert found["ours"] >= max(found["keras_fit"] - NDCG_TOLERANCE, 0.001), found
+    return "ndcg@10 of new items " + ", ".join(f"{value:.4f} ({side})" for side, value in found.items())
 
 
 class _Plain(keras.Model):
@@ -89,7 +91,7 @@ class _Plain(keras.Model):
 
 def _setup(size: Size, data: Path, out: Path) -> tuple[TrainingSpec, TwoTowers, np.ndarray, Batch, ColdTask]:
     """Model, known ids, all training rows, and what the result is judged on: the same on both sides."""
-    spec = training_tables.spec(data, out, size, epochs=1, validation_rows=VALIDATION_ROWS)
+    spec = training_tables.spec(data, out, size, epochs=1, validation_rows=VALIDATION_ROWS, candidates=CANDIDATES)
     tf.config.threading.set_intra_op_parallelism_threads(2)
     keras.utils.set_random_seed(spec.seed)
     items = catalogue(reader.table(spec.item_files, ITEM_COLUMNS))
@@ -97,9 +99,9 @@ def _setup(size: Size, data: Path, out: Path) -> tuple[TrainingSpec, TwoTowers, 
     seen = survey(iter([rows]), items.n_items, spec.validation_rows)
     known = known_ids(seen.counts)
     model = TwoTowers(items, seen.n_attributes, spec.width, spec.hidden, spec.temperature)
-    new_users = cold_tasks(seen.validation, items.held_out, known, spec.candidates, spec.seed)[2]
+    new_items = cold_tasks(seen.validation, items.held_out, known, spec.candidates, spec.seed)[0]
     train = rows.pop("part") == "train"
-    return spec, model, known, {name: values[train] for name, values in rows.items()}, new_users
+    return spec, model, known, {name: values[train] for name, values in rows.items()}, new_items
 
 
 def _dropped(spec: TrainingSpec, examples: Batch, known: np.ndarray) -> Batch:
@@ -132,11 +134,11 @@ BENCHMARK = Benchmark(
     name="training",
     task="one epoch over {examples:,} examples of the cold-start model, {items:,} items, width {width}",
     baseline="the same model in Keras fit with dense Adam on arrays in memory",
-    equality=f"ndcg@{K} on held-out users is not lower by more than {NDCG_TOLERANCE}",
+    equality=f"ndcg@{K} on new items is not lower by more than {NDCG_TOLERANCE}",
     must_reach=1.5,
     aim=2.5,
     sizes={
-        "small": Size(examples=2_000, items=400, width=8, dense=4),
+        "small": Size(examples=20_000, items=2_000, width=32, dense=8),
         "medium": Size(examples=60_000, items=1_000_000),
         "full": Size(examples=150_000, items=1_000_000),
     },
@@ -144,5 +146,6 @@ BENCHMARK = Benchmark(
     sides={"ours": ours, "keras_fit": keras_fit},
     check=check,
     repeats=2,
-    note="Memory holds the examples in memory on both sides, though ours reads them from files as it trains.",
+    note="Memory holds the examples in memory on both sides, though ours reads them from files as it trains. One epoch "
+    "of 60,000 examples teaches either side little: chance would be 0.0045, so the ndcg tells more at size full.",
 )

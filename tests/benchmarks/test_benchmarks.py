@@ -44,4 +44,5 @@ def test_a_benchmark_that_runs_again_replaces_its_own_row_alone(tmp_path):
     assert [known[name]["figures"] for name in names] == [[10.0], [2.0]]
     page = (tmp_path / "RESULTS.md").read_text()
     assert "| [loader](#loader) | **10.00 x** (below) | 10.00 to 10.00 | 4.00 x | 30 x | 100 x |" in page
-    assert "| [training](#training) | **2.00 x** | 2.00 to 2.00 |" in page
+    sides = "| ours: 1.0, 2.0, 0.5 | other: 2.0, 8.0, 0.5 |"
+    assert f"| [training](#training) | **2.00 x** | 2.00 to 2.00 | 4.00 x | 1.5 x | 2.5 x {sides}" in page
