@@ -92,7 +92,6 @@ class _Plain(keras.Model):
 def _setup(size: Size, data: Path, out: Path) -> tuple[TrainingSpec, TwoTowers, np.ndarray, Batch, ColdTask]:
     """Model, known ids, all training rows, and what the result is judged on: the same on both sides."""
     spec = training_tables.spec(data, out, size, epochs=1, validation_rows=VALIDATION_ROWS, candidates=CANDIDATES)
-    tf.config.threading.set_intra_op_parallelism_threads(2)
     keras.utils.set_random_seed(spec.seed)
     items = catalogue(reader.table(spec.item_files, ITEM_COLUMNS))
     rows = reader.table(spec.example_files, [*COLUMNS, "part"])
