@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-from pyspark.sql import SparkSession
-
 from recsys_spark.config.secret import REFERENCE
 from recsys_spark.config.settings import PrivacySettings
 from recsys_spark.errors import SettingsError
@@ -39,23 +37,30 @@ def keys_of(privacy: PrivacySettings) -> tuple[Key, ...]:
     Raises:
         SettingsError: a key is not where its reference says, or is too short.
     """
-    named = (privacy.pseudonym_key, *privacy.retired_keys) if privacy.pseudonym_key else ()
-    return tuple(_key(reference) for reference in named)
+    if privacy.pseudonym_key is None:
+        return ()
+    retired = [_key(reference, "privacy.retired_keys") for reference in privacy.retired_keys]
+    return (_key(privacy.pseudonym_key, "privacy.pseudonym_key"), *retired)
 
 
-def _key(reference: str) -> Key:
+def _key(reference: str, setting: str) -> Key:
     try:
-        return Key(resolve(reference, "privacy").encode())
+        return Key(resolve(reference, setting).encode())
     except ValueError as error:
-        raise SettingsError(f"privacy: {reference}: {error}; make one with `openssl rand -hex 32`") from None
+        raise SettingsError(f"{setting}, {reference}: {error}; make one with `openssl rand -hex 32`") from None
 
 
 def _of_scope(scope: str, key: str, setting: str) -> str:
     try:
-        from pyspark.dbutils import DBUtils
+        from databricks.sdk.runtime import dbutils  # only Databricks has secret scopes
     except ImportError:
         raise SettingsError(
             f"{setting} names the key {key} of the secret scope {scope}, and secret scopes are on Databricks alone; "
             "name an environment variable instead: env:NAME"
         ) from None
-    return str(DBUtils(SparkSession.getActiveSession()).secrets.get(scope, key))
+    try:
+        return str(dbutils.secrets.get(scope=scope, key=key))
+    except Exception as error:  # dbutils raises Py4J errors of its own, whose text may hold more than names
+        raise SettingsError(
+            f"{setting}: found no key {key} in the secret scope {scope} ({type(error).__name__})"
+        ) from None
