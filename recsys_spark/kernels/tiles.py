@@ -197,7 +197,7 @@ def _picked_from_groups(scores: np.ndarray, count: int) -> np.ndarray:
     # Ascending, so that ties go to the lower column here as well.
     inside = np.arange(GROUP)[:, None] * n_groups + np.sort(groups[rows], axis=1)[:, None, :]
     tail = np.broadcast_to(np.arange(GROUP * n_groups, n_columns), (len(rows), n_columns - GROUP * n_groups))
-    columns = np.concatenate([inside.reshape(len(rows), -1), tail], axis=1)
+    columns = np.concatenate([inside.reshape(len(rows), GROUP * count), tail], axis=1)
     picked = np.empty((n_rows, count), np.int64)
     picked[rows] = np.take_along_axis(columns, _picked_from_all(scores[rows[:, None], columns], count), axis=1)
     picked[~clear] = _picked_from_all(scores[~clear], count)

@@ -132,3 +132,12 @@ def test_largest_of_groups_takes_what_a_search_of_all_columns_takes():
 def _best_columns(row, count):
     best = np.argsort(-row, kind="stable")[:count]
     return best[row[best] > -np.inf].tolist()
+
+
+def test_rows_without_any_group_that_is_clearly_best_are_searched_whole():
+    count, n_columns = 2, 8 * tiles.GROUP * 2
+    silent = np.full((3, n_columns), -np.inf, np.float32)
+    tied = np.zeros((2, n_columns), np.float32)
+    assert [len(found) for found in largest(silent, count)] == [0, 0]
+    rows, columns = largest(tied, count)
+    assert (rows.tolist(), sorted(columns.tolist())) == ([0, 0, 1, 1], [0, 0, 1, 1])
