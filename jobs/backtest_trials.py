@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +12,7 @@ from pyspark.sql import DataFrame
 from jobs.backtest_judge import judge
 from jobs.context import Job, log
 from jobs.pipeline import BACKTEST, run_steps
-from jobs.train_coldstart import models
+from jobs.train_coldstart import drop_models
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.evaluate.comparison import RECSYS
@@ -44,7 +43,7 @@ def propose(job: Job, minutes: float) -> None:
     trials = confirm(other_split.judge, trials)
     job.with_fold("full").write("settings_trials", _frame(job, trials))
     for split in (search_split, other_split):
-        split.drop_models()
+        drop_models(split.lake.root)
     job.lake.drop_trials()
     best = chosen(trials)
     told = f"{best.confirmed:.3f} of the present ndcg on another split" if best.confirmed else "the present ones stay"
@@ -58,8 +57,8 @@ class _Split:
         # The intervals of the metrics are not looked at.
         own = job.settings.backtest.model_copy(update={"seed": seed, "bootstrap": 1})
         settings = job.settings.model_copy(update={"backtest": own})
-        lake = job.lake.trial(str(seed))
-        self._job = replace(job, settings=settings, lake=lake, run_id=f"{job.run_id}.trials", versions={})
+        self.lake = job.lake.trial(str(seed))
+        self._job = replace(job, settings=settings, lake=self.lake, run_id=f"{job.run_id}.trials", versions={})
         self._source = job.with_fold("full")
         self.seconds: list[float] = []
 
@@ -77,10 +76,6 @@ class _Split:
         rows = fold.read("metrics").where("bucket = 'all' and metric = 'ndcg'").collect()
         self.seconds.append(time.monotonic() - began)
         return {row["slice"]: row["value"] for row in rows}
-
-    def drop_models(self) -> None:
-        """Remove what the trainings left on this machine; a lake behind a URI does not hold it."""
-        shutil.rmtree(models(self._job.lake.root), ignore_errors=True)
 
 
 def _frame(job: Job, trials: list[Trial]) -> DataFrame:

@@ -22,7 +22,7 @@ from recsys_spark.config import Settings, load_settings
 from recsys_spark.config.load import settings_sha256
 from recsys_spark.errors import NotFoundError, PrerequisiteError, RecsysError, SettingsError
 from recsys_spark.kernels.grid import Grid
-from recsys_spark.lake import Commit, Lake, claim, require_claim
+from recsys_spark.lake import Commit, Lake, claim, require_claim, title_of
 from recsys_spark.session import open_session
 from recsys_spark.sources.jdbc import driver_packages
 
@@ -124,7 +124,7 @@ class Job:
         self.require_claim()
         version = self.lake.overwrite(name, frame, self.commit)
         self.versions[(self.fold, name)] = version
-        log.info("  %s%s: version %d in %.1f s", _prefix(self.fold), name, version, time.monotonic() - started)
+        log.info("  %s: version %d in %.1f s", title_of(self.fold, name), version, time.monotonic() - started)
 
     def finished(self, names: Sequence[str]) -> bool:
         """Whether this run has committed all of these tables already."""
@@ -146,10 +146,6 @@ class Job:
 
 
 SHARED = ("users", "items", "quarantine", "data_quality")
-
-
-def _prefix(fold: str) -> str:
-    return "" if fold == "full" else f"{fold}/"
 
 
 def parser(name: str, about: str) -> argparse.ArgumentParser:

@@ -7,12 +7,11 @@ at the source first, or the next refresh brings them back. --as-of is put on rec
 
 from __future__ import annotations
 
-import shutil
 from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from jobs.context import Job, log, run_job
-from jobs.train_coldstart import models
+from jobs.train_coldstart import drop_models
 from recsys_spark.events.pseudonyms import digests_of, forms_of
 from recsys_spark.lake import Request, erase
 from recsys_spark.secret import keys_of
@@ -26,9 +25,7 @@ def run(job: Job) -> None:
     keys = keys_of(job.settings.privacy)
     users = read_ids(job.spark, job.arguments.user_ids)
     request = Request(forms_of(users, keys), digests_of(users, keys), users.count(), job.arguments.as_of)
-    trained = models(job.lake.root)
-    if trained.exists():  # checkpoints and vectors by user; what a release needs of them is in its tables
-        shutil.rmtree(trained)
+    drop_models(job.lake.root)  # checkpoints, and vectors by user
     job.lake.drop_trials()  # copies of users that nothing needs
     for name, rows in sorted(erase(job.lake, request, job.commit).items()):
         log.info("  %s: %d rows erased", name, rows)

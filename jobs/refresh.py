@@ -16,7 +16,7 @@ from jobs.pipeline import REFRESH, require_same_start, run_steps
 from recsys_spark.config.load import settings_json
 from recsys_spark.contracts import ALL_TABLES
 from recsys_spark.evaluate.audit import headline
-from recsys_spark.lake import Release, publish, refuse, require_not_ended
+from recsys_spark.lake import Release, publish, refuse, require_not_ended, title_of
 
 OUTPUTS = ("releases",)
 
@@ -24,8 +24,8 @@ OUTPUTS = ("releases",)
 def run(job: Job) -> None:
     """All steps, the audit, and one row in releases."""
     job = job.with_fold("full")
-    require_same_start(job)
     if job.finished(OUTPUTS):
+        require_same_start(job)
         log.info("run %s was published before; nothing to do", job.run_id)
         return
     job = run_steps(job, REFRESH)
@@ -60,7 +60,7 @@ def _versions(job: Job) -> dict[str, int]:
         folded = job.with_fold(fold)
         for name in ALL_TABLES:
             if name not in OUTPUTS and folded.finished([name]):
-                versions[name if fold == "full" else f"{fold}/{name}"] = folded.versions[(fold, name)]
+                versions[title_of(fold, name)] = folded.versions[(fold, name)]
     return versions
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,6 +66,12 @@ def models(lake_root: str) -> Path:
         # Several lakes may be refreshed from one machine.
         return Path(tempfile.gettempdir()) / "recsys-models" / hashlib.sha256(root.encode()).hexdigest()[:16]
     return Path(root).absolute() / "models"
+
+
+def drop_models(lake_root: str) -> None:
+    """Remove what the trainings of a lake left on this machine; what a release needs of it is in its tables."""
+    if models(lake_root).exists():
+        shutil.rmtree(models(lake_root))
 
 
 def _files(job: Job, name: str) -> tuple[str, ...]:

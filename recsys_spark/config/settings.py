@@ -84,11 +84,6 @@ class ColumnMapping(Group):
     list_separator: str | None = None
     """Splits attribute text into several values, such as '|'."""
 
-    @property
-    def place(self) -> str:
-        """Where the table is, for messages."""
-        raise NotImplementedError
-
 
 class TableSource(ColumnMapping):
     """One input table of the files source."""
@@ -133,6 +128,10 @@ class JdbcTable(ColumnMapping):
         return self
 
 
+TableSettings = TableSource | JdbcTable
+"""One input table, wherever it is; ``place`` says where, for messages."""
+
+
 class JdbcSource(Group):
     """A database, who reads it, and the tables."""
 
@@ -146,6 +145,12 @@ class JdbcSource(Group):
     events: JdbcTable
     users: JdbcTable | None = None
     items: JdbcTable | None = None
+
+    @property
+    def tables(self) -> dict[str, JdbcTable]:
+        """The tables that are set, by name."""
+        named = {"events": self.events, "users": self.users, "items": self.items}
+        return {name: table for name, table in named.items() if table is not None}
 
 
 class SyntheticSource(Group):
@@ -177,13 +182,17 @@ class SourceSettings(Group):
     """Where columns that are used changed since the last ingest: stop, or take the source as it is now."""
 
     @property
-    def mappings(self) -> dict[str, ColumnMapping]:
+    def tables(self) -> dict[str, TableSource]:
+        """The tables of files that are set, by name."""
+        named = {"events": self.events, "users": self.users, "items": self.items}
+        return {name: table for name, table in named.items() if table is not None}
+
+    @property
+    def mappings(self) -> dict[str, TableSettings]:
         """The mapping of each table that the source brings; none for kinds that need none."""
-        tables = {"files": self, "jdbc": self.jdbc}.get(self.kind)
-        if tables is None:
-            return {}
-        named = {"events": tables.events, "users": tables.users, "items": tables.items}
-        return {name: mapping for name, mapping in named.items() if mapping is not None}
+        if self.kind == "files":
+            return {**self.tables}
+        return {**self.jdbc.tables} if self.kind == "jdbc" and self.jdbc else {}
 
     @model_validator(mode="after")
     def _kinds_have_their_groups(self) -> SourceSettings:

@@ -8,6 +8,8 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from recsys_spark.evaluate.metrics import without_interval
+
 RECSYS = "recsys"
 BASELINE_OF = {"popularity": "popularity", "habit": "own habit", "content": "content", "demographic": "demographic"}
 """Scorer to the baseline's name: the scorer alone is what a shop could do without this project."""
@@ -83,18 +85,9 @@ def full_lists(lists: DataFrame, truth: DataFrame, k: int, n_candidates: Mapping
     places = {s: min(k, n) for s, n in n_candidates.items()}
     expected = F.coalesce(*[F.when(F.col("slice") == s, F.lit(n)) for s, n in places.items()])
     full = (F.coalesce("length", F.lit(0)) >= expected).cast("double")
-    shares = users.groupBy("slice").agg(F.avg(full).alias("value"), F.count("*").alias("n_users"))
-    return shares.select(
-        F.lit(RECSYS).alias("model"),
-        "slice",
-        F.lit("all").alias("bucket"),
-        F.lit("full_list").alias("metric"),
-        F.lit(k).alias("k"),
-        "value",
-        F.col("value").alias("low"),
-        F.col("value").alias("high"),
-        "n_users",
-    )
+    shares = users.groupBy("slice").agg(F.avg(full).alias("share"), F.count("*").alias("n_users"))
+    named = shares.withColumns({"model": F.lit(RECSYS), "bucket": F.lit("all")})
+    return without_interval(named, "full_list", F.col("share")).withColumn("k", F.lit(k))
 
 
 def _shelf_of_slice() -> Column:

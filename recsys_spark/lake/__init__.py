@@ -2,7 +2,7 @@
 
 from recsys_spark.lake.claims import claim, require_claim
 from recsys_spark.lake.erase import Request, erase, erased_digests, require_not_ended
-from recsys_spark.lake.lake import Commit, Lake
+from recsys_spark.lake.lake import Commit, Lake, title_of
 from recsys_spark.lake.releases import Release, current_release, publish, refuse, release_before, roll_back
 from recsys_spark.lake.vacuum import vacuum
 
@@ -21,5 +21,6 @@ __all__ = [
     "require_claim",
     "require_not_ended",
     "roll_back",
+    "title_of",
     "vacuum",
 ]

@@ -16,10 +16,10 @@ from pyspark.sql import functions as F
 
 from recsys_spark.contracts import ALL_TABLES, Contract, table
 from recsys_spark.errors import NotFoundError, SettingsError
-from recsys_spark.lake.lake import Commit, Lake, statistics_properties
+from recsys_spark.lake.lake import Commit, Lake, statistics_properties, title_of
 from recsys_spark.lake.releases import Release, current_release, supersede
-from recsys_spark.lake.storage import located
-from recsys_spark.lake.vacuum import remove_files, title_of
+from recsys_spark.lake.vacuum import remove_files
+from recsys_spark.storage import located
 
 _CHECKPOINT = "delta.checkpointInterval"
 

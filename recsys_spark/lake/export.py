@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.errors import SourceError
-from recsys_spark.lake.storage import located
+from recsys_spark.storage import located
 
 FORMATS = ("parquet", "csv", "json")
 # A quote inside a value is doubled, as RFC 4180 has it; Spark's own default is a backslash, which few tools read. Spark

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from recsys_spark.contracts import Contract, table
 from recsys_spark.contracts.spark import conform
 from recsys_spark.errors import ConflictError, ContractError, NotFoundError
-from recsys_spark.lake.storage import located
+from recsys_spark.storage import located
 
 _CONFLICT = re.compile(r"\[DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)")
 """Delta's word that another commit came first, in each kind of exception that Spark brings it in."""
@@ -68,7 +68,7 @@ class Lake:
     def path(self, name: str) -> str:
         """Folder of a table in this fold."""
         table(name)
-        return f"{self.root}/{name}" if self.fold == "full" else f"{self.root}/{self.fold}/{name}"
+        return f"{self.root}/{title_of(self.fold, name)}"
 
     def exists(self, name: str) -> bool:
         """Whether the table has a commit."""
@@ -185,6 +185,25 @@ class Lake:
         if version is None:
             raise NotFoundError(f"table {name}: the commit of run {commit.run_id} is not in its history")
         return version
+
+
+def title_of(fold: str, name: str) -> str:
+    """How a release names a table; see place_of.
+
+    >>> title_of("backtest", "events"), title_of("full", "events")
+    ('backtest/events', 'events')
+    """
+    return name if fold == "full" else f"{fold}/{name}"
+
+
+def place_of(title: str) -> tuple[str, str]:
+    """Fold and name of the table that a release names.
+
+    >>> place_of("backtest/events"), place_of("events")
+    (('backtest', 'events'), ('full', 'events'))
+    """
+    fold, _, name = title.rpartition("/")
+    return fold or "full", name
 
 
 def statistics_properties(contract: Contract) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.errors import AuditError, NotFoundError
-from recsys_spark.lake.lake import Commit, Lake
+from recsys_spark.lake.lake import Commit, Lake, place_of
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Release:
         """
         if name not in self.tables:
             raise NotFoundError(f"release {self.run_id} has no table {name}; it has {', '.join(sorted(self.tables))}")
-        fold, _, plain = name.rpartition("/")
-        return lake.with_fold(fold or "full").read(plain, self.tables[name])
+        fold, plain = place_of(name)
+        return lake.with_fold(fold).read(plain, self.tables[name])
 
     def require_files(self, lake: Lake) -> None:
         """Make sure that every table can be read, before readers are sent to this release.
@@ -48,8 +48,8 @@ class Release:
             NotFoundError: a version, or some of its files, are gone.
         """
         for name, version in self.tables.items():
-            fold, _, plain = name.rpartition("/")
-            lake.with_fold(fold or "full").require_files(plain, version)
+            fold, plain = place_of(name)
+            lake.with_fold(fold).require_files(plain, version)
 
 
 def publish(lake: Lake, release: Release, commit: Commit) -> None:

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from recsys_spark.contracts import ALL_TABLES
 from recsys_spark.errors import NotFoundError, SettingsError
-from recsys_spark.lake.lake import Lake
+from recsys_spark.lake.lake import Lake, title_of
 from recsys_spark.lake.releases import current_release
 
 _CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
@@ -50,15 +50,6 @@ def remove_files(spark: SparkSession, path: str, hours: float) -> None:
     """Delta's own VACUUM, also below the week that it takes for the least; callers know who may still be reading."""
     with _without_check(spark):
         DeltaTable.forPath(spark, path).vacuum(hours)
-
-
-def title_of(fold: str, name: str) -> str:
-    """How a release names a table.
-
-    >>> title_of("backtest", "events")
-    'backtest/events'
-    """
-    return name if fold == "full" else f"{fold}/{name}"
 
 
 def _versions_seen(lake: Lake) -> dict[str, int]:

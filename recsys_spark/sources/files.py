@@ -21,5 +21,4 @@ def read_files(spark: SparkSession, settings: SourceSettings) -> RawTables:
     """
     if settings.events is None:
         raise SettingsError("source.events is missing; say where the events are: source.events.path")
-    tables = {"events": settings.events, "users": settings.users, "items": settings.items}
-    return map_tables({name: (read_table(spark, name, source), source) for name, source in tables.items() if source})
+    return map_tables({name: (read_table(spark, name, table), table) for name, table in settings.tables.items()})

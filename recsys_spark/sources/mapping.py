@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from recsys_spark.config.settings import ColumnMapping
+from recsys_spark.config.settings import ColumnMapping, TableSettings
 from recsys_spark.contracts.raw import DERIVED, SOURCE_FILE, UNPARSED, raw_columns
 from recsys_spark.errors import ContractError
 from recsys_spark.sources.raw import RawTables, SourceColumn, as_raw, column_of, items_of, users_of
@@ -21,7 +21,7 @@ TIMES = ("ts", "launch_ts")
 MAPS = ("attributes", "measures")
 
 
-def map_tables(tables: Mapping[str, tuple[DataFrame, ColumnMapping]]) -> RawTables:
+def map_tables(tables: Mapping[str, tuple[DataFrame, TableSettings]]) -> RawTables:
     """Raw tables of a source's tables, events among them; those that it lacks are the ids of the events.
 
     Raises:
@@ -37,7 +37,7 @@ def map_tables(tables: Mapping[str, tuple[DataFrame, ColumnMapping]]) -> RawTabl
     )
 
 
-def map_columns(name: str, frame: DataFrame, source: ColumnMapping) -> DataFrame:
+def map_columns(name: str, frame: DataFrame, source: TableSettings) -> DataFrame:
     """The raw frame of a table from the source's columns.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Files of a lake wherever they lie: local, or behind any URI that Spark's Hadoop file systems know."""
+"""Files wherever they lie: local, or behind any URI that Spark's Hadoop file systems know."""
 
 from __future__ import annotations
 
