@@ -31,7 +31,7 @@ def propose(job: Job, minutes: float) -> None:
     No trial sees the split that the backtest judges. At least one is made, and one that has begun is finished.
     """
     began, seed, searched = time.monotonic(), job.settings.backtest.seed, space(job.settings)
-    search_split, other_split = _Split(job, seed + 1), _Split(job, seed + 2)
+    search_split, other_split = Split(job, seed + 1), Split(job, seed + 2)
 
     def more() -> bool:
         # One more trial, and then the best on the other split beside the present settings.
@@ -50,7 +50,7 @@ def propose(job: Job, minutes: float) -> None:
     log.info("[trials] %d trials; chosen: %s (%s)", len(trials) - 1, dict(best.values), told)
 
 
-class _Split:
+class Split:
     """One way to hide users, items and time."""
 
     def __init__(self, job: Job, seed: int) -> None:
@@ -58,17 +58,20 @@ class _Split:
         own = job.settings.backtest.model_copy(update={"seed": seed, "bootstrap": 1})
         settings = job.settings.model_copy(update={"backtest": own})
         self.lake = job.lake.trial(str(seed))
-        self._job = replace(job, settings=settings, lake=self.lake, run_id=f"{job.run_id}.trials", versions={})
-        self._source = job.with_fold("full")
+        # Each trial is a run of its own, which nobody has claimed yet.
+        self.job = replace(
+            job, settings=settings, lake=self.lake, run_id=f"{job.run_id}.trials", versions={}, driver=""
+        )
+        self.source = job.with_fold("full")
         self.seconds: list[float] = []
 
     def judge(self, values: Mapping[str, Value]) -> dict[str, float]:
         """Slice to ndcg. The first call also makes what later ones share."""
         began, first = time.monotonic(), not self.seconds
-        for name in COPIED if first and not self._job.finished(COPIED) else ():
-            self._job.write(name, self._source.read(name))
-        settings, run_id = changed(self._job.settings, values), f"{self._job.run_id}.{len(self.seconds)}"
-        trial = replace(self._job, settings=settings, run_id=run_id, versions={})
+        for name in COPIED if first and not self.job.finished(COPIED) else ():
+            self.job.write(name, self.source.read(name))
+        settings, run_id = changed(self.job.settings, values), f"{self.job.run_id}.{len(self.seconds)}"
+        trial = replace(self.job, settings=settings, run_id=run_id, versions={})
         run_steps(trial, BACKTEST if first else AGAIN)
         fold = trial.with_fold("backtest")
         if not fold.finished(["metrics"]):

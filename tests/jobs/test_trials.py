@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+from jobs.backtest_trials import Split
 from jobs.context import Job, open_job, parser
 from recsys_spark.config.settings import Settings
 from recsys_spark.lake import Lake
@@ -43,3 +44,11 @@ def test_what_the_file_or_the_command_says_stays(tmp_path, lake):
 def test_trials_can_be_left_unused(tmp_path, lake):
     settings = opened(tmp_path, lake, {"backtest": {"use_trials": False}})
     assert settings.als.rank == Settings().als.rank
+
+
+def test_trials_of_a_claimed_run_are_runs_of_their_own(spark, rows, tmp_path):
+    job = Job(Settings(), spark, Lake(spark, str(tmp_path / "lake")), "r1", at("2024-01-01")).claimed()
+    split = Split(job, seed=1)
+    split.job.write("users", rows("users", {"user_id": "u1"}))
+    assert split.lake.read("users").count() == 1
+    assert not job.lake.exists("users")
