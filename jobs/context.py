@@ -184,7 +184,8 @@ def run_job(
 ) -> int:
     """Parse, open, run, and turn an error a user can act on into one message and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    log.setLevel(logging.INFO)
+    for told in (log.name, "recsys_spark"):
+        logging.getLogger(told).setLevel(logging.INFO)
     accepted = parser(name, about or "")
     if add_arguments:
         add_arguments(accepted)

@@ -18,15 +18,20 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.kernels.arrow import csr_rows, list_column
+from recsys_spark.kernels.draw import hash_share
 
 PRIORS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 """Strengths of the penalty to choose from."""
 HELD_EVERY = 5
 """One user of so many judges the strengths."""
+JUDGED_ITEMS = 4096
+"""About so many items judge them at most: one number for all items needs no more."""
 MAX_PROFILES = 4096
 """Distinct sets of attributes that stand for all users."""
 ROWS_AT_ONCE = 512
 ITERATIONS = 25
+LEAST_GAIN = 1e-6
+"""Gain of the log-likelihood, promised by a step, below which nothing is left to gain."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +104,13 @@ def background(interactions: DataFrame, user_profiles: DataFrame, n_features: in
 
 
 def choose_prior(interactions: DataFrame, user_profiles: DataFrame, everyone: Background) -> float:
-    """The strength under which users left out are most likely to have taken what they took. Runs a Spark job."""
+    """The strength under which users left out are most likely to have taken what they took. Runs two Spark jobs."""
+    n_items = interactions.agg(F.approx_count_distinct("item_id")).collect()[0][0]
+    drawn = interactions.where(hash_share("item_id", F.lit("prior")) < JUDGED_ITEMS / max(n_items, 1))
     held = F.pmod(F.xxhash64("user_id", F.lit("prior")), F.lit(HELD_EVERY)) == 0
-    learned = attribute_counts(interactions.where(~held), user_profiles)
+    learned = attribute_counts(drawn.where(~held), user_profiles)
     names = {"n_users": "held_users", "feature_idx": "held_idx", "feature_value": "held_value"}
-    judged = attribute_counts(interactions.where(held), user_profiles).withColumnsRenamed(names)
+    judged = attribute_counts(drawn.where(held), user_profiles).withColumnsRenamed(names)
     gains = (
         learned.join(judged, on="item_id", how="inner")
         .mapInArrow(partial(_gains, everyone=everyone), "prior double, gain double")
@@ -148,6 +155,8 @@ def fit_odds(sums: np.ndarray, n_users: np.ndarray, everyone: Background, prior:
     weights, step = np.zeros_like(target), np.ones(len(target))
     value, slope = state(weights)
     for _ in range(ITERATIONS):
+        if (slope**2 / curvature).sum(axis=1).max(initial=0.0) < LEAST_GAIN:
+            break
         tried = weights + step[:, None] * slope / curvature
         tried_value, tried_slope = state(tried)
         rises = tried_value >= value - 1e-9

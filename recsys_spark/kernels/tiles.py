@@ -59,6 +59,17 @@ class Pairs:
         low, high = np.searchsorted(self.users, (start, stop))
         return Pairs(self.users[low:high] - start, self.items[low:high], self.values[low:high])
 
+    def where(self, kept: np.ndarray) -> Pairs:
+        """The pairs of a mask [n]."""
+        return Pairs(self.users[kept], self.items[kept], self.values[kept])
+
+    def largest(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Users and items of each user's ``count`` largest values; ties go to the lower item."""
+        order = np.lexsort((self.items, -self.values, self.users))
+        users = self.users[order]
+        rank = np.arange(len(order)) - np.searchsorted(users, users)
+        return users[rank < count], self.items[order][rank < count]
+
     def at(self, users: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
         """Values [n] of the asked pairs, 0 where there is none."""
         if len(self.users) == 0:

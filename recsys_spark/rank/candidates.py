@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
-from recsys_spark.kernels.tiles import Pairs, Scorers, Side, largest, tile_rows
+from recsys_spark.kernels.tiles import Pairs, Side, largest, tile_rows
 from recsys_spark.rank.cells import (
     ItemCell,
     ScorerNames,
@@ -163,7 +163,8 @@ def _candidates_of_group(plan: _Plan, users: pa.Table, items: pa.Table) -> pa.Ta
     hidden = list_pairs(users["hidden_items"], item_cell.ids, users["hidden_in_window"])
     user_hash = users["hash"].to_numpy().view(np.uint64)
     item_hash = items["hash"].to_numpy().view(np.uint64)
-    step = tile_rows(items.num_rows * (plan.n_sparse + len(plan.spans)), 1)
+    # A few matrices of users and items at once.
+    step = tile_rows(items.num_rows * 4, 1)
     tables = []
     for start in range(0, users.num_rows, step):
         stop = min(start + step, users.num_rows)
@@ -190,9 +191,14 @@ def _tile(users: UserCell, items: Side, hidden: Pairs, keys: np.ndarray, plan: _
     label = np.zeros(keys.shape, bool)
     label[hidden.users, hidden.items] = True
     chosen = label & free
-    for scores in _each_scorer(users.side, items, users.scorers):
-        rows, columns = largest(np.where(free, scores, -np.inf), plan.top)
-        chosen[rows, columns] = True
+    for start, width in users.scorers.spans:
+        scores = users.side.vectors[:, start : start + width] @ items.vectors[:, start : start + width].T
+        # To a user to whom all items are alike the scorer says nothing.
+        told = np.flatnonzero(scores.max(axis=1) > scores.min(axis=1))
+        rows, columns = largest(np.where(free[told], scores[told], -np.inf), plan.top)
+        chosen[told[rows], columns] = True
+    for pairs in users.scorers.sparse:
+        chosen[pairs.where(free[pairs.users, pairs.items]).largest(plan.top)] = True
     rest = free & ~chosen
     rows, columns = largest(np.where(rest, keys, -np.inf), plan.others)
     chosen[rows, columns] = True
@@ -203,16 +209,6 @@ def _tile(users: UserCell, items: Side, hidden: Pairs, keys: np.ndarray, plan: _
     in_window = hidden.at(rows, columns, keys.shape[1]) > 0
     scores = users.scorers.scores(users.side, items, rows, columns)
     return _Drawn(rows, columns, label[rows, columns], in_window, scores, weight)
-
-
-def _each_scorer(users: Side, items: Side, scorers: Scorers) -> list[np.ndarray]:
-    """Score matrices [users, items], one a scorer; a sparse scorer knows only its own pairs."""
-    found = [users.vectors[:, s : s + w] @ items.vectors[:, s : s + w].T for s, w in scorers.spans]
-    for pairs in scorers.sparse:
-        known = np.full((len(users.kinds), len(items.kinds)), -np.inf, np.float32)
-        known[pairs.users, pairs.items] = pairs.values
-        found.append(known)
-    return found
 
 
 def _random_keys(users: np.ndarray, items: np.ndarray) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +57,7 @@ def learn(sample: pa.Table, scorers: Sequence[str]) -> list[dict[str, object]]:
     """Rows of route_weights for every route, item group and scorer.
 
     A route and group with too few simulated users borrows: from the nearest route, else from all routes together; where
-    nobody teaches anything, every scorer has weight 1.
+    nobody teaches anything, every scorer has weight 1. Routes and groups are fitted side by side, one to a core.
 
     Args:
         sample: what candidates.candidates returns, collected.
@@ -65,27 +67,33 @@ def learn(sample: pa.Table, scorers: Sequence[str]) -> list[dict[str, object]]:
         One row a route, item group and scorer.
     """
     ordered = sample.sort_by([("route", "ascending"), ("user_id", "ascending"), ("item_id", "ascending")])
-    rows: list[dict[str, object]] = []
-    for group in ITEM_GROUPS:
-        learned = _learn_group(ordered.filter(pc.equal(ordered["item_group"], group)), scorers)
-        for route in ROUTES:
-            rows += _rows(route, group, scorers, learned[route])
-    return rows
+    groups = {group: ordered.filter(pc.equal(ordered["item_group"], group)) for group in ITEM_GROUPS}
+    kinds = [(group, route) for group in ITEM_GROUPS for route in ROUTES]
+    # NumPy leaves Python's lock while it works on large arrays, so threads do not wait for each other.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        own = dict(zip(kinds, pool.map(lambda kind: _fit_route(groups[kind[0]], kind[1], scorers), kinds), strict=True))
+        lent = {
+            (group, route): next((own[group, n] for n in (route, *LENDERS[route]) if own[group, n]), None)
+            for group, route in kinds
+        }
+        lacking = [group for group in ITEM_GROUPS if not all(lent[group, route] for route in ROUTES)]
+        shared = dict(zip(lacking, pool.map(lambda group: _fit_together(groups[group], scorers), lacking), strict=True))
+    return [row for kind in kinds for row in _rows(*kind, scorers, lent[kind] or shared[kind[0]])]
 
 
-def _learn_group(sample: pa.Table, scorers: Sequence[str]) -> dict[str, Learned]:
-    n_scorers, prior = len(scorers), np.array([PRIOR.get(scorer, 0.0) for scorer in scorers])
-    own = {route: _examples(sample.filter(pc.equal(sample["route"], route)), n_scorers) for route in ROUTES}
-    fitted = {route: _fit(examples, prior) for route, examples in own.items() if len(examples) >= MIN_USERS}
-    if len(fitted) == len(ROUTES):
-        return fitted
-    together = _examples(sample, n_scorers)
-    shared = _fit(together, prior) if len(together) >= MIN_USERS else _equal(together)
-    lenders = {route: next((n for n in (route, *LENDERS[route]) if n in fitted), None) for route in ROUTES}
-    return {route: shared if lender is None else fitted[lender] for route, lender in lenders.items()}
+def _fit_route(group: pa.Table, route: str, scorers: Sequence[str]) -> Learned | None:
+    """What the candidates of one route teach; nothing where they are of too few users."""
+    examples = _examples(group.filter(pc.equal(group["route"], route)), len(scorers))
+    return _fit(examples, scorers) if len(examples) >= MIN_USERS else None
 
 
-def _fit(examples: Examples, prior: np.ndarray) -> Learned:
+def _fit_together(group: pa.Table, scorers: Sequence[str]) -> Learned:
+    examples = _examples(group, len(scorers))
+    return _fit(examples, scorers) if len(examples) >= MIN_USERS else _equal(examples)
+
+
+def _fit(examples: Examples, scorers: Sequence[str]) -> Learned:
+    prior = np.array([PRIOR.get(scorer, 0.0) for scorer in scorers])
     scaled = examples.scaled()
     weight = learn_weights(scaled, prior)
     slope, intercept = calibrate(scaled, weight)
@@ -115,7 +123,7 @@ def item_parts(item_ids: pa.ChunkedArray) -> np.ndarray:
     return parts[encoded.indices.to_numpy()]
 
 
-def _rows(route: str, group: str, scorers: Sequence[str], learned: Learned) -> list[dict[str, object]]:
+def _rows(group: str, route: str, scorers: Sequence[str], learned: Learned) -> list[dict[str, object]]:
     return [
         {
             "route": route,

@@ -141,3 +141,14 @@ def test_rows_without_any_group_that_is_clearly_best_are_searched_whole():
     assert [len(found) for found in largest(silent, count)] == [0, 0]
     rows, columns = largest(tied, count)
     assert (rows.tolist(), sorted(columns.tolist())) == ([0, 0, 1, 1], [0, 0, 1, 1])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**31), st.integers(1, 6))
+def test_the_largest_pairs_are_those_of_the_whole_matrix(seed, count):
+    rng = np.random.default_rng(seed)
+    held = np.argwhere(rng.random((5, 12)) < 0.4)
+    pairs = Pairs.of(held[:, 0], held[:, 1], rng.integers(0, 4, len(held)).astype(float))
+    whole = np.full((5, 12), -np.inf)
+    whole[pairs.users, pairs.items] = pairs.values
+    assert sorted(zip(*pairs.largest(count), strict=True)) == sorted(zip(*largest(whole, count), strict=True))
