@@ -48,6 +48,8 @@ class Job:
     """Version of each table that this run read or wrote, by fold and name."""
     source_sha256: str = ""
     """Fingerprint of the source, while an ingest writes."""
+    key_mark: str = ""
+    """Mark of the key of the pseudonyms, while an ingest writes."""
     driver: str = ""
     """Token of this driver where it claimed the run, as a refresh does."""
     arguments: argparse.Namespace = field(default_factory=argparse.Namespace)
@@ -72,7 +74,8 @@ class Job:
     def commit(self) -> Commit:
         """Metadata for this run's commits."""
         as_of = self.as_of.isoformat() if self.as_of else ""
-        return Commit(self.run_id, self.fold, as_of, settings_sha256(self.settings), self.source_sha256)
+        written = settings_sha256(self.settings)
+        return Commit(self.run_id, self.fold, as_of, written, self.source_sha256, self.key_mark)
 
     @property
     def asked_as_of(self) -> datetime | None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from dataclasses import replace
 
 from jobs.context import Job, log, run_job
+from jobs.hiding import keys_of_lake, mark_of_lake
 from jobs.train_coldstart import drop_models
 from recsys_spark.events.pseudonyms import digests_of, forms_of
 from recsys_spark.lake import Request, erase
-from recsys_spark.secret import keys_of
 from recsys_spark.sources.ids import read_ids
 
 OUTPUTS = ("erasures",)
@@ -22,12 +23,14 @@ OUTPUTS = ("erasures",)
 
 def run(job: Job) -> None:
     """Erase, and tell how many rows went from which table."""
-    keys = keys_of(job.settings.privacy)
+    keys = keys_of_lake(job.lake, job.settings.privacy)
     users = read_ids(job.spark, job.arguments.user_ids)
     request = Request(forms_of(users, keys), digests_of(users, keys), users.count(), job.arguments.as_of)
     drop_models(job.lake.root)  # checkpoints, and vectors by user
     job.lake.drop_trials()  # copies of users that nothing needs
-    for name, rows in sorted(erase(job.lake, request, job.commit).items()):
+    # The log entries go that say which key made the ids.
+    commit = replace(job.commit, key_mark=mark_of_lake(job.lake))
+    for name, rows in sorted(erase(job.lake, request, commit).items()):
         log.info("  %s: %d rows erased", name, rows)
     if not keys:
         log.warning("  no privacy.pseudonym_key is set: erase these users at the source too, or they come back")

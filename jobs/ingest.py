@@ -9,7 +9,7 @@ from datetime import datetime
 from pyspark import StorageLevel
 
 from jobs.context import Job, log, run_job
-from jobs.hiding import hidden
+from jobs.hiding import hidden, keys_of_lake, mark_of
 from jobs.pipeline import require_same_start
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
@@ -30,12 +30,13 @@ def run(job: Job) -> None:
     earlier day moves on with its source.
     """
     require_same_start(job)
-    raw = hidden(job, read_source(job.spark, job.settings.source, job.asked_as_of))
+    keys = keys_of_lake(job.lake, job.settings.privacy)
+    raw = hidden(job, read_source(job.spark, job.settings.source, job.asked_as_of), keys)
     _require_same_columns(job, raw)
     # Before any row is kept: a source that changes meanwhile is then refused when the run is resumed.
     source_sha256 = fingerprint(job.spark, job.settings.source)
     as_of = job.asked_as_of or _as_of(job, raw)
-    job = replace(job, as_of=as_of, source_sha256=source_sha256)
+    job = replace(job, as_of=as_of, source_sha256=source_sha256, key_mark=mark_of(keys))
     judged = judge(raw.events, raw.users, raw.items, as_of, job.settings.cleaning)
     kept = [frame.persist(StorageLevel.MEMORY_AND_DISK) for frame in (judged.events, judged.users, judged.items)]
     cleaned = settle(judged)

@@ -21,6 +21,11 @@ class Key:
     def __repr__(self) -> str:
         return "Key(hidden)"
 
+    @property
+    def mark(self) -> str:
+        """Sixteen digits that tell this key from another one, and nothing else of it."""
+        return self._digest("key", "")[:16]
+
     def pseudonym(self, user_id: str) -> str:
         """What stands for the user inside the lake: 64 hexadecimal digits.
 

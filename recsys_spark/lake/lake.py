@@ -25,6 +25,7 @@ _NULL_MARK = "null in a column that may hold none: "
 _COMPARABLE = ("string", "int", "bigint", "float", "double", "timestamp", "date")
 _TRIALS = "trials"
 HISTORY_LIMIT = 1000
+NO_KEY = "none"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Commit:
     settings_sha256: str
     source_sha256: str = ""
     """Fingerprint of the source, in the commits of an ingest."""
+    key_mark: str = ""
+    """Mark of the key that made the pseudonyms, in the commits of an ingest; NO_KEY where ids came as they are."""
 
 
 class Lake:

@@ -12,12 +12,15 @@ import types
 
 import pytest
 
+from jobs.hiding import keys_of_lake
 from jobs.reading import Reading
 from recsys_spark.config import load_settings
 from recsys_spark.config.settings import PrivacySettings
 from recsys_spark.errors import SettingsError
 from recsys_spark.kernels.pseudonym import Key
+from recsys_spark.lake import Commit, Lake
 from recsys_spark.secret import keys_of
+from tests.conftest import at
 from tests.faults.shop_with_ids import GONE, STAYS, files_with
 
 KEY = "CANARY-of-the-pseudonyms-5f1d"
@@ -99,3 +102,21 @@ spark:
     spark.eventLog.dir: {work}/events
     spark.local.dir: {work}/local
 """
+
+
+def test_a_key_that_did_not_make_the_ids_of_the_lake_is_refused(tmp_path, monkeypatch, spark, rows):
+    """With another key every user would be a new one, and an erasure would find nobody."""
+    lake, made_with = Lake(spark, str(tmp_path)), Key(KEY.encode())
+    monkeypatch.setenv("OLD_KEY", KEY)
+    monkeypatch.setenv("SHOP_KEY", f"{KEY} mistyped")
+    assert len(keys_of_lake(lake, PRIVACY)) == 1, "a lake without users takes any key"
+
+    event = rows("events", {"user_id": made_with.pseudonym("u1"), "ts": at("2024-01-01")})
+    lake.overwrite("events", event, Commit("monday", "full", "", "s", key_mark=made_with.mark))
+    lake.overwrite("events", event, Commit("tuesday", "full", "", "s"))
+    for privacy in (PRIVACY, PrivacySettings()):
+        with pytest.raises(SettingsError, match="made with another key"):
+            keys_of_lake(lake, privacy)
+    rotated = PrivacySettings(pseudonym_key="env:SHOP_KEY", retired_keys=("env:OLD_KEY",))
+    assert keys_of_lake(lake, rotated)[1] == made_with
+    assert KEY not in made_with.mark
