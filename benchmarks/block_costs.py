@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.build_blocks import deep_width, inputs_of
-from jobs.context import Job, run_job
+from jobs.command import run_job
+from jobs.context import Job
 from recsys_spark.blocks.build import Inputs, make_blocks, make_boosts, make_layout, make_targets
 from recsys_spark.config.settings import Scorer
 

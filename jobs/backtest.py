@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from jobs.backtest_judge import judge
 from jobs.backtest_page import show
 from jobs.backtest_trials import propose
-from jobs.context import Job, run_job
+from jobs.command import run_job
+from jobs.context import Job
 from jobs.pipeline import BACKTEST, Step, run_steps
 
 OUTPUTS = ("metrics",)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jobs.context import Job, run_job
+from jobs.command import run_job
+from jobs.context import Job
 from recsys_spark.blocks.build import Inputs, make_blocks, make_boosts, make_layout, make_targets
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema

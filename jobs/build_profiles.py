@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jobs.context import Job, run_job
+from jobs.command import run_job
+from jobs.context import Job
 from recsys_spark.profiles.interactions import interactions
 from recsys_spark.profiles.profile import user_features, user_profiles
 

@@ -1,38 +1,23 @@
-"""What every job does before and after its own work: arguments, settings, session, lake, progress, errors."""
+"""One run of one or more steps: its settings, its lake, who writes, and how its progress is told."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import re
-import sys
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from recsys_spark.config import Settings, load_settings
+from recsys_spark.config import Settings
 from recsys_spark.config.load import settings_sha256
-from recsys_spark.errors import NotFoundError, PrerequisiteError, RecsysError, SettingsError
+from recsys_spark.errors import NotFoundError
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.lake import Commit, Lake, claim, require_claim, title_of
-from recsys_spark.session import open_session
-from recsys_spark.sources.jdbc import driver_packages
 
 log = logging.getLogger("recsys")
-
-_STORAGE_FAULT = re.compile(
-    r"No space left on device|Disk quota exceeded|Read-only file system|Permission denied|Mkdirs failed to create \S+"
-    r"|DELTA_CANNOT_CREATE_LOG_PATH\] [^\n]+"
-)
-"""What the system says, through Python, Hadoop or Delta, when a file cannot be written."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +65,11 @@ class Job:
     @property
     def asked_as_of(self) -> datetime | None:
         """The as-of time that --as-of or an earlier attempt of this run says; what other runs used does not count."""
-        return getattr(self.arguments, "as_of", None) or _as_of_by_run(self.lake).get(self.run_id)
+        return getattr(self.arguments, "as_of", None) or as_of_by_run(self.lake).get(self.run_id)
 
     def ingested(self) -> Job:
         """The same run with the as-of time that its ingest used."""
-        return replace(self, as_of=_as_of_by_run(self.lake)[self.run_id])
+        return replace(self, as_of=as_of_by_run(self.lake)[self.run_id])
 
     def claimed(self) -> Job:
         """The same run, taken over from every driver before; see ``lake.claims``."""
@@ -151,100 +136,7 @@ class Job:
 SHARED = ("users", "items", "quarantine", "data_quality")
 
 
-def parser(name: str, about: str) -> argparse.ArgumentParser:
-    """The arguments that every job takes."""
-    arguments = argparse.ArgumentParser(prog=f"recsys {name}", description=about)
-    arguments.add_argument("--conf", default="conf/demo.yaml", help="settings file (YAML); conf/ holds examples")
-    arguments.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override one setting, such as --set als.rank=32; may be repeated",
-    )
-    arguments.add_argument(
-        "--as-of",
-        type=_instant,
-        help="use events before this time (ISO 8601, UTC); default: the latest plausible event time of the source",
-    )
-    arguments.add_argument("--run-id", type=_run_id, help="name of this run; running it again resumes it")
-    arguments.add_argument(
-        "--fold",
-        choices=("full", "backtest"),
-        default="full",
-        help="work on the full tables, or on those of the backtest's split",
-    )
-    return arguments
-
-
-def run_job(
-    name: str,
-    about: str | None,
-    run: Callable[[Job], None],
-    argv: Sequence[str] | None,
-    add_arguments: Callable[[argparse.ArgumentParser], None] | None = None,
-) -> int:
-    """Parse, open, run, and turn an error a user can act on into one message and an exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    for told in (log.name, "recsys_spark"):
-        logging.getLogger(told).setLevel(logging.INFO)
-    accepted = parser(name, about or "")
-    if add_arguments:
-        add_arguments(accepted)
-    arguments = accepted.parse_args(argv)
-    try:
-        job = open_job(name, arguments)
-        with_storage_told(lambda: with_stage(name, lambda: run(job)))
-    except RecsysError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
-
-
-def with_storage_told(work: Callable[[], None]) -> None:
-    """Do the work; a full or closed disk becomes one message.
-
-    Raises:
-        PrerequisiteError: the system would not take a file.
-    """
-    try:
-        work()
-    except (OSError, PySparkException, Py4JJavaError) as error:
-        fault = _STORAGE_FAULT.search(str(error))
-        if fault is None:
-            raise
-        raise PrerequisiteError(
-            f"a file could not be written: {fault[0]}. What was committed stays, and readers see the last release; "
-            "make room for the lake and for Spark's temporary files, or allow writing there, and run this again with "
-            "the same --run-id"
-        ) from error
-
-
-def open_job(name: str, arguments: argparse.Namespace) -> Job:
-    """Settings first, so that a fault in them is told before Spark starts."""
-    settings = load_settings(arguments.conf, arguments.overrides)
-    spark = open_session(settings.spark, f"recsys {name}", driver_packages(settings.source))
-    lake = Lake(spark, settings.lake.path, arguments.fold)
-    if settings.backtest.use_trials:
-        settings = load_settings(arguments.conf, arguments.overrides, _chosen_by_trials(lake))
-    run_id = arguments.run_id or f"adhoc-{uuid.uuid4()}"
-    # A step that is run by itself works on the events of this run, else on the latest that were ingested.
-    ingested = _as_of_by_run(lake)
-    as_of = arguments.as_of or ingested.get(run_id) or next(iter(ingested.values()), None)
-    return Job(settings, spark, lake, run_id, as_of, arguments=arguments)
-
-
-def _chosen_by_trials(lake: Lake) -> dict[str, Any]:
-    """Dotted key to value of the settings that the latest trials chose; nothing where there were none."""
-    full = lake.with_fold("full")
-    if not full.exists("settings_trials"):
-        return {}
-    best = full.read("settings_trials").where("chosen").first()
-    return {key: json.loads(value) for key, value in sorted(best["settings"].items())} if best else {}
-
-
-def _as_of_by_run(lake: Lake) -> dict[str, datetime]:
+def as_of_by_run(lake: Lake) -> dict[str, datetime]:
     """Run id to the as-of time of the events that it ingested, the latest commit first."""
     found: dict[str, datetime] = {}
     for _, written in lake.with_fold("full").commits("events"):
@@ -259,23 +151,3 @@ def with_stage(title: str, work: Callable[[], None]) -> None:
     log.info("%s …", title)
     work()
     log.info("%s done in %.1f s", title, time.monotonic() - started)
-
-
-def _run_id(text: str) -> str:
-    """A name that is one folder below the models, and one word in logs."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,199}", text):
-        raise argparse.ArgumentTypeError(
-            f"{text[:50]!r} is no name of a run: letters, digits and . _ : + - (at most 200), a letter or digit first"
-        )
-    return text
-
-
-def _instant(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no ISO 8601 time, such as 2017-12-31T23:59:59") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-__all__ = ["Job", "SettingsError", "log", "open_job", "parser", "run_job", "with_stage"]

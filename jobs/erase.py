@@ -11,7 +11,8 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import replace
 
-from jobs.context import Job, log, run_job
+from jobs.command import run_job
+from jobs.context import Job, log
 from jobs.hiding import keys_of_lake, mark_of_lake
 from jobs.train_coldstart import drop_models
 from recsys_spark.events.pseudonyms import digests_of, forms_of

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from pyspark import StorageLevel
 
-from jobs.context import Job, log, run_job
+from jobs.command import run_job
+from jobs.context import Job, log
 from jobs.hiding import hidden, keys_of_lake, mark_of
 from jobs.pipeline import require_same_start
 from recsys_spark.contracts import table

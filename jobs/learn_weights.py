@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql.functions import lit
 
-from jobs.context import Job, log, run_job
+from jobs.command import run_job
+from jobs.context import Job, log
 from recsys_spark.blocks.as_new import PARTS, as_new, part_of
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jobs.context import Job, run_job
+from jobs.command import run_job
+from jobs.context import Job
 from recsys_spark.dataset.materialize import training_tables
 
 OUTPUTS = ("training_examples", "training_users", "training_items")

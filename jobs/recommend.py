@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from pyspark.sql import DataFrame
 
-from jobs.context import Job, run_job
+from jobs.command import run_job
+from jobs.context import Job
 from recsys_spark.rank.audiences import audiences
 from recsys_spark.rank.cells import layout_of
 from recsys_spark.rank.diversity import searched_length, with_caps

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pyspark.sql.functions import desc
 
 from jobs.audit import audit
-from jobs.context import Job, log, run_job
+from jobs.command import run_job
+from jobs.context import Job, log
 from jobs.pipeline import REFRESH, require_same_start, run_steps
 from recsys_spark.config.load import settings_json
 from recsys_spark.contracts import ALL_TABLES

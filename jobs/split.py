@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jobs.context import Job, log, run_job
+from jobs.command import run_job
+from jobs.context import Job, log
 from recsys_spark.evaluate.splits import plan_split, split
 
 OUTPUTS = ("events", "truth")

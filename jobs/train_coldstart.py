@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobs.context import Job, run_job
+from jobs.command import run_job
+from jobs.context import Job
 from jobs.horovod_spark import train_on_spark
 from recsys_spark.coldstart.launch import Trained, train
 from recsys_spark.coldstart.spec import TrainingSpec

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jobs.context import parser
+from jobs.command import parser
 from jobs.pipeline import REFRESH
 from recsys_spark.config import load_settings
 

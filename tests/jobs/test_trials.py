@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from jobs.backtest_trials import Split
-from jobs.context import Job, open_job, parser
+from jobs.command import open_job, parser
+from jobs.context import Job
 from recsys_spark.config.settings import Settings
 from recsys_spark.lake import Lake
 from tests.conftest import at
