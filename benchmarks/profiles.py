@@ -18,7 +18,8 @@ from pyspark.sql import functions as F
 
 from benchmarks.harness import Benchmark, Work
 from benchmarks.session import local_session
-from recsys_spark.config.settings import ProfileSettings, SyntheticSource, VectorSettings
+from recsys_spark.config.settings import ProfileSettings, VectorSettings
+from recsys_spark.config.source import SyntheticSource
 from recsys_spark.contracts import table
 from recsys_spark.profiles.interactions import interactions
 from recsys_spark.profiles.profile import user_features, user_profiles

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from recsys_spark.config.settings import SyntheticSource
+from recsys_spark.config.source import SyntheticSource
 from recsys_spark.sources.dice import exponential, index_of, one_of, uniform
 
 END = datetime(2024, 7, 1, tzinfo=UTC)

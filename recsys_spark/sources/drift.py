@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from recsys_spark.config.settings import ColumnMapping
+from recsys_spark.config.source import ColumnMapping
 from recsys_spark.errors import ContractError
 from recsys_spark.sources.raw import SourceColumn
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import SparkSession
 
-from recsys_spark.config.settings import SourceSettings
+from recsys_spark.config.source import SourceSettings
 from recsys_spark.errors import SettingsError
 from recsys_spark.sources.formats import read_table
 from recsys_spark.sources.mapping import map_tables

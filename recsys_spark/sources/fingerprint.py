@@ -9,7 +9,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from recsys_spark.config.settings import SourceSettings, TableSource
+from recsys_spark.config.source import SourceSettings, TableSource
 from recsys_spark.sources.formats import readable
 
 

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from recsys_spark.config.settings import JdbcSource, JdbcTable, SourceSettings
+from recsys_spark.config.source import JdbcSource, JdbcTable, SourceSettings
 from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
 from recsys_spark.errors import ContractError
 from recsys_spark.secret import resolve

@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from recsys_spark.config.settings import ColumnMapping, TableSettings
+from recsys_spark.config.source import ColumnMapping, TableSettings
 from recsys_spark.contracts.raw import DERIVED, SOURCE_FILE, UNPARSED, raw_columns
 from recsys_spark.errors import ContractError
 from recsys_spark.sources.raw import RawTables, SourceColumn, as_raw, column_of, items_of, users_of

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pyspark.sql import SparkSession
 
-from recsys_spark.config.settings import SourceSettings
+from recsys_spark.config.source import SourceSettings
 from recsys_spark.sources.completejourney import read_completejourney
 from recsys_spark.sources.files import read_files
 from recsys_spark.sources.jdbc import read_jdbc

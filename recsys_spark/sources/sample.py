@@ -11,7 +11,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
-from recsys_spark.config.settings import TableSource
+from recsys_spark.config.source import TableSource
 from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
 from recsys_spark.sources.formats import read_table
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from recsys_spark.config.settings import SyntheticSource
+from recsys_spark.config.source import SyntheticSource
 from recsys_spark.sources.catalogue import (
     BRANDS,
     DEPARTMENTS,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs import ingest, refresh
-from recsys_spark.config.settings import SourceSettings
+from recsys_spark.config.source import SourceSettings
 from recsys_spark.lake import Lake
 from recsys_spark.sources.fingerprint import fingerprint
 

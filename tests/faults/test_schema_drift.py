@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import ingest
-from recsys_spark.config.settings import ColumnMapping
+from recsys_spark.config.source import ColumnMapping
 from recsys_spark.errors import ContractError
 from recsys_spark.lake import Lake
 from recsys_spark.sources.drift import require_same_columns

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from recsys_spark.config.settings import SourceSettings, TableSource
+from recsys_spark.config.source import SourceSettings, TableSource
 from recsys_spark.contracts.raw import UNPARSED, raw_columns
 from recsys_spark.errors import ContractError, SourceError
 from recsys_spark.sources.files import read_files

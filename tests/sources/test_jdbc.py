@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from jobs import ingest
 from recsys_spark.config import load_settings
-from recsys_spark.config.settings import JdbcSource, SourceSettings
+from recsys_spark.config.source import JdbcSource, SourceSettings
 from recsys_spark.contracts.raw import raw_columns
 from recsys_spark.errors import ContractError, SettingsError, SourceError
 from recsys_spark.lake import Lake

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pyspark.sql import functions as F
 
-from recsys_spark.config.settings import SyntheticSource
+from recsys_spark.config.source import SyntheticSource
 from recsys_spark.contracts.raw import raw_columns
 from recsys_spark.sources.catalogue import DEPARTMENTS, END
 from recsys_spark.sources.synthetic import AGE_GROUPS, GENDERS, TASTE_SHARE, make_shop
