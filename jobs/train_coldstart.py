@@ -15,6 +15,7 @@ from recsys_spark.coldstart.launch import Trained, train
 from recsys_spark.coldstart.spec import TrainingSpec
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
+from recsys_spark.lake import TRIALS
 
 OUTPUTS = ("tower_vectors", "training_log")
 GROUP_FIELDS = (
@@ -64,8 +65,10 @@ def models(lake_root: str) -> Path:
     """Folder of all training files of a lake's runs."""
     root = lake_root.removeprefix("file://")
     if "://" in root or root.startswith("dbfs:"):
-        # Several lakes may be refreshed from one machine.
-        return Path(tempfile.gettempdir()) / "recsys-models" / hashlib.sha256(root.encode()).hexdigest()[:16]
+        # Several lakes may be refreshed from one machine; what trials leave lies below what their lake leaves.
+        lake, _, trial = root.partition(f"/{TRIALS}/")
+        folder = Path(tempfile.gettempdir()) / "recsys-models" / hashlib.sha256(lake.encode()).hexdigest()[:16]
+        return folder / TRIALS / trial if trial else folder
     return Path(root).absolute() / "models"
 
 

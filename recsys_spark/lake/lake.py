@@ -23,7 +23,8 @@ _CONFLICT = re.compile(r"\[DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)"
 """Delta's word that another commit came first, in each kind of exception that Spark brings it in."""
 _NULL_MARK = "null in a column that may hold none: "
 _COMPARABLE = ("string", "int", "bigint", "float", "double", "timestamp", "date")
-_TRIALS = "trials"
+TRIALS = "trials"
+"""Folder of the lakes of trials, below the lake that asked for them."""
 HISTORY_LIMIT = 1000
 NO_KEY = "none"
 
@@ -61,11 +62,11 @@ class Lake:
 
     def trial(self, name: str) -> Lake:
         """A lake of its own below this one, for trials that nobody else reads."""
-        return Lake(self.spark, f"{self.root}/{_TRIALS}/{name}")
+        return Lake(self.spark, f"{self.root}/{TRIALS}/{name}")
 
     def drop_trials(self) -> None:
         """Remove the lakes of all trials, if there are any."""
-        files, folder = located(self.spark, f"{self.root}/{_TRIALS}")
+        files, folder = located(self.spark, f"{self.root}/{TRIALS}")
         files.delete(folder, True)
 
     def path(self, name: str) -> str:

@@ -74,3 +74,7 @@ def test_a_lake_behind_a_uri_trains_in_a_temporary_folder(job):
     *_, models, lake, run, fold = train_coldstart.folder(remote).parts
     assert (models, run, fold) == ("recsys-models", "run-3", "full")
     assert lake != train_coldstart.models("s3a://bucket/other").name
+    trial = remote.lake.trial("7")
+    assert train_coldstart.models(remote.lake.root) in train_coldstart.models(trial.root).parents, (
+        "gone with the lake's"
+    )
