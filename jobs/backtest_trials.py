@@ -47,7 +47,7 @@ def propose(job: Job, minutes: float) -> None:
     job.lake.drop_trials()
     best = chosen(trials)
     told = f"{best.confirmed:.3f} of the present ndcg on another split" if best.confirmed else "the present ones stay"
-    log.info("[trials] %d trials; chosen: %s (%s)", len(trials) - 1, dict(best.values), told)
+    log.info("[trials] tried %d; chosen: %s (%s)", len(trials) - 1, dict(best.values), told)
 
 
 class Split:
