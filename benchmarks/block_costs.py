@@ -26,6 +26,7 @@ from jobs.command import run_job
 from jobs.context import Job
 from recsys_spark.blocks.build import Inputs, make_blocks, make_boosts, make_layout, make_targets
 from recsys_spark.config.settings import Scorer
+from recsys_spark.kernels.keep import keeping
 
 SAMPLED_EVERY = 0.1
 GIB = 2**30
@@ -72,10 +73,10 @@ def _build(job: Job, inputs: Inputs, scorer: Scorer) -> None:
     layout = make_layout(inputs, settings, rank=job.settings.als.rank, deep_width=deep_width(job))
     grid = job.grid(inputs.user_profiles.count(), inputs.item_vectors.count())
     if layout.width:
-        targets = make_targets(inputs, settings, layout).persist()
-        for blocks in make_blocks(inputs, settings, layout, targets):
-            _computed(blocks)
-        targets.unpersist()
+        with keeping() as keep:
+            targets = make_targets(inputs, settings, layout, keep)
+            for blocks in make_blocks(inputs, settings, layout, targets, keep):
+                _computed(blocks)
     else:
         _computed(make_boosts(inputs, settings, grid, seed=job.settings.backtest.seed))
 

@@ -13,6 +13,7 @@ from jobs.context import Job
 from recsys_spark.blocks.build import Inputs, make_blocks, make_boosts, make_layout, make_targets
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
+from recsys_spark.kernels.keep import keeping
 from recsys_spark.vectors.describe import pair_mask
 
 OUTPUTS = ("blocks", "user_blocks", "item_blocks", "boosts")
@@ -23,12 +24,12 @@ def run(job: Job) -> None:
     """Fit the maps from attributes, assemble the vectors, write the four tables."""
     settings, inputs = job.settings.blocks, inputs_of(job)
     layout = make_layout(inputs, settings, rank=job.settings.als.rank, deep_width=deep_width(job))
-    targets = make_targets(inputs, settings, layout).persist()
-    users, items = make_blocks(inputs, settings, layout, targets)
-    job.write("blocks", job.spark.createDataFrame(layout.rows, spark_schema(table("blocks"))))
-    job.write("user_blocks", users)
-    job.write("item_blocks", items)
-    targets.unpersist()
+    with keeping() as keep:
+        targets = make_targets(inputs, settings, layout, keep)
+        users, items = make_blocks(inputs, settings, layout, targets, keep)
+        job.write("blocks", job.spark.createDataFrame(layout.rows, spark_schema(table("blocks"))))
+        job.write("user_blocks", users)
+        job.write("item_blocks", items)
     grid = job.grid(inputs.user_profiles.count(), inputs.item_vectors.count())
     job.write("boosts", make_boosts(inputs, settings, grid, seed=job.settings.backtest.seed))
 

@@ -29,6 +29,7 @@ from recsys_spark.blocks.svd import ITEMS_PER_TASK, USERS_PER_TASK, fit_svd, use
 from recsys_spark.config.settings import BlockSettings, Scorer
 from recsys_spark.kernels.event_columns import item_group
 from recsys_spark.kernels.grid import Grid
+from recsys_spark.kernels.keep import Keep
 
 
 @dataclass(frozen=True)
@@ -62,22 +63,22 @@ def make_layout(inputs: Inputs, settings: BlockSettings, *, rank: int, deep_widt
     )
 
 
-def make_targets(inputs: Inputs, settings: BlockSettings, layout: Layout) -> DataFrame:
-    """What events taught about each item; worth persisting, as it is read to fit and to assemble. Runs Spark jobs."""
+def make_targets(inputs: Inputs, settings: BlockSettings, layout: Layout, keep: Keep) -> DataFrame:
+    """What events taught about each item, kept, as it is read to fit and to assemble. Runs Spark jobs."""
     taken = inputs.item_vectors.where("n_users > 0")
     svd, odds = (_nothing(taken, "item_id", name) for name in ("svd", "log_odds"))
     if layout.svd:
-        svd = fit_svd(inputs.interactions, taken, rank=layout.svd, grid=_svd_grid(inputs))
+        svd = fit_svd(inputs.interactions, taken, rank=layout.svd, grid=_svd_grid(inputs), keep=keep)
     if layout.demographic:
         odds = _odds(inputs, settings)
-    return item_targets(inputs.item_vectors, inputs.item_factors, svd, odds, layout)
+    return keep(item_targets(inputs.item_vectors, inputs.item_factors, svd, odds, layout))
 
 
 def make_blocks(
-    inputs: Inputs, settings: BlockSettings, layout: Layout, targets: DataFrame
+    inputs: Inputs, settings: BlockSettings, layout: Layout, targets: DataFrame, keep: Keep
 ) -> tuple[DataFrame, DataFrame]:
-    """USER_BLOCKS and ITEM_BLOCKS. Fitting runs Spark jobs; the tables themselves are lazy."""
-    user_svd = _user_svd(inputs, targets, layout)
+    """USER_BLOCKS and ITEM_BLOCKS. Fitting runs Spark jobs; the tables themselves are lazy, and read what is kept."""
+    user_svd = _user_svd(inputs, targets, layout, keep)
     factors = _user_map(inputs, settings, inputs.user_factors.select("user_id", "factors"), layout.factors)
     svd = _user_map(inputs, settings, user_svd, layout.svd)
     n_known = inputs.item_vectors.where("n_users > 0").count()
@@ -141,12 +142,12 @@ def _user_map(inputs: Inputs, settings: BlockSettings, vectors: DataFrame, width
     return fit_map(known, "user_id", width, penalty, settings.map_sample)
 
 
-def _user_svd(inputs: Inputs, targets: DataFrame, layout: Layout) -> DataFrame:
-    """user_id and svd. The items' side comes out of the targets, which the caller may have persisted."""
+def _user_svd(inputs: Inputs, targets: DataFrame, layout: Layout, keep: Keep) -> DataFrame:
+    """user_id and svd, kept. The items' side comes out of the targets."""
     if not layout.svd:
         return _nothing(inputs.user_profiles, "user_id", "svd")
     of_items = targets.select("item_id", part_of_target("svd", layout).alias("svd"))
-    return user_vectors(inputs.interactions, of_items, rank=layout.svd, grid=_svd_grid(inputs))
+    return keep(user_vectors(inputs.interactions, of_items, rank=layout.svd, grid=_svd_grid(inputs)))
 
 
 def _svd_grid(inputs: Inputs) -> Grid:

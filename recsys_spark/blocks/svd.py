@@ -23,6 +23,7 @@ from pyspark.sql import functions as F
 from recsys_spark.kernels.arrow import list_column, matrix
 from recsys_spark.kernels.draw import hash_share
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
+from recsys_spark.kernels.keep import Keep
 
 OVERSAMPLING = 8
 """Random vectors beyond the rank."""
@@ -35,31 +36,34 @@ USERS_PER_TASK = 50_000
 ITEMS_PER_TASK = 100_000
 
 
-def fit_svd(interactions: DataFrame, items: DataFrame, *, rank: int, grid: Grid) -> DataFrame:
+def fit_svd(interactions: DataFrame, items: DataFrame, *, rank: int, grid: Grid, keep: Keep) -> DataFrame:
     """item_id, svd array<float>[rank]: V, the largest singular value first; zeros where A has a lower rank.
 
-    Runs Spark jobs. Vectors that are worked on stay on the executors, without lineage, until nobody refers to them.
+    Runs Spark jobs.
 
     Args:
         interactions: user_id, item_id, n_sessions.
         items: item_id of the items with events.
         rank: length of the vectors.
         grid: buckets of users and shards of items.
+        keep: holds the vectors that are worked on; the result is read from the last ones.
     """
     width = rank + OVERSAMPLING
-    users, items = histories(interactions).localCheckpoint(), items.select("item_id")
+    users, items = keep(histories(interactions)), items.select("item_id")
     vectors, turn = items.select("item_id", _test_vector(width)), np.eye(width)
     for _ in range(1 + POWER_ITERATIONS):
-        taken = _product(users, vectors, partial(_of_users, turn=turn), "user_id", grid).localCheckpoint()
+        taken = keep(_product(users, vectors, partial(_of_users, turn=turn), "user_id", grid))
         turn = orthonormal(_gram(taken, width))
+        vectors.unpersist()
         both = users.join(taken, on="user_id", how="inner")
-        vectors = _product(both, items, partial(_of_items, turn=turn), "item_id", grid).localCheckpoint()
+        vectors = keep(_product(both, items, partial(_of_items, turn=turn), "item_id", grid))
         turn = orthonormal(_gram(vectors, width))
+        taken.unpersist()
     return vectors.mapInArrow(partial(_turned, turn=turn[:, :rank]), "item_id string, svd array<float>")
 
 
 def user_vectors(interactions: DataFrame, of_items: DataFrame, *, rank: int, grid: Grid) -> DataFrame:
-    """user_id, svd array<float>[rank]: A V. Runs a Spark job, as the result is read more than once.
+    """user_id, svd array<float>[rank]: A V.
 
     Args:
         interactions: user_id, item_id, n_sessions.
@@ -70,7 +74,7 @@ def user_vectors(interactions: DataFrame, of_items: DataFrame, *, rank: int, gri
     items = of_items.select("item_id", F.col("svd").alias("vector"))
     work = partial(_of_users, turn=np.eye(rank))
     found = _product(histories(interactions), items, work, "user_id", grid)
-    return found.select("user_id", F.col("vector").cast("array<float>").alias("svd")).localCheckpoint()
+    return found.select("user_id", F.col("vector").cast("array<float>").alias("svd"))
 
 
 def histories(interactions: DataFrame) -> DataFrame:

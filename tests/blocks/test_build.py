@@ -9,6 +9,7 @@ import pytest
 from recsys_spark.blocks.build import Inputs, make_blocks, make_boosts, make_layout, make_targets
 from recsys_spark.config.settings import BlockSettings
 from recsys_spark.kernels.grid import Grid
+from recsys_spark.kernels.keep import keeping
 
 WHEN = {"first_ts": datetime(2024, 1, 1, tzinfo=UTC), "last_ts": datetime(2024, 1, 2, tzinfo=UTC)}
 SETTINGS = BlockSettings(ridge_items=0.01, ridge_users=0.01, demographic_prior=0.5)
@@ -70,12 +71,19 @@ def inputs(spark, rows):
     )
 
 
+def made(inputs, settings, layout):
+    """Rows of the users' and of the items' blocks."""
+    with keeping() as keep:
+        targets = make_targets(inputs, settings, layout, keep)
+        return [side.collect() for side in make_blocks(inputs, settings, layout, targets, keep)]
+
+
 @pytest.fixture(scope="module")
 def scores(inputs):
     layout = make_layout(inputs, SETTINGS, rank=2, deep_width=2)
-    users, items = make_blocks(inputs, SETTINGS, layout, make_targets(inputs, SETTINGS, layout))
-    user_vectors = {r.user_id: np.array(r.vector) for r in users.collect()}
-    item_vectors = {r.item_id: (r.item_group, np.array(r.vector)) for r in items.collect()}
+    users, items = made(inputs, SETTINGS, layout)
+    user_vectors = {r.user_id: np.array(r.vector) for r in users}
+    item_vectors = {r.item_id: (r.item_group, np.array(r.vector)) for r in items}
 
     def score(user, item, block):
         start, width = {name: (s, w) for name, s, w in layout.rows}[block]
@@ -89,9 +97,10 @@ def compared(inputs):
     """Scores of the block svd by user and item, and the boosts, with the scorers for comparison switched on."""
     settings = SETTINGS.model_copy(update={"enabled": ("factors", "svd", "trend", "similar_users"), "svd_rank": 3})
     layout = make_layout(inputs, settings, rank=2, deep_width=2)
-    users, items = make_blocks(inputs, settings, layout, make_targets(inputs, settings, layout))
     (start, width) = {name: (s, w) for name, s, w in layout.rows}["svd"]
-    left, right = ({r[0]: np.array(r.vector)[start : start + width] for r in side.collect()} for side in (users, items))
+    left, right = (
+        {r[0]: np.array(r.vector)[start : start + width] for r in side} for side in made(inputs, settings, layout)
+    )
     scores = {(user, item): float(left[user] @ right[item]) for user in left for item in right}
     return scores, make_boosts(inputs, settings, Grid(1, 1), seed=0).collect(), layout
 
@@ -174,5 +183,4 @@ def test_similar_users_boost_what_their_kind_bought(compared):
 def test_a_block_that_attributes_do_not_predict_can_be_the_only_one(inputs):
     settings = BlockSettings(enabled=("moment",), moment_buckets=2)
     layout = make_layout(inputs, settings, rank=2, deep_width=2)
-    users, items = make_blocks(inputs, settings, layout, make_targets(inputs, settings, layout))
-    assert {len(row.vector) for frame in (users, items) for row in frame.collect()} == {2}
+    assert {len(row.vector) for side in made(inputs, settings, layout) for row in side} == {2}

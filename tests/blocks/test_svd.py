@@ -3,6 +3,7 @@ import pytest
 
 from recsys_spark.blocks.svd import fit_svd, orthonormal, user_vectors
 from recsys_spark.kernels.grid import Grid
+from recsys_spark.kernels.keep import keeping
 
 
 def sessions(seed, users, items):
@@ -20,10 +21,12 @@ def met(rows, counts):
 
 
 def decomposed(interactions, rank, grid):
-    """Scores A V V' and vectors of items, by id."""
-    items = fit_svd(interactions, interactions.select("item_id").distinct(), rank=rank, grid=grid)
-    users = user_vectors(interactions, items, rank=rank, grid=grid)
-    return {r.user_id: np.array(r.svd) for r in users.collect()}, {r.item_id: np.array(r.svd) for r in items.collect()}
+    """Vectors of users and of items by id."""
+    with keeping() as keep:
+        items = fit_svd(interactions, interactions.select("item_id").distinct(), rank=rank, grid=grid, keep=keep)
+        users = user_vectors(interactions, items, rank=rank, grid=grid)
+        sides = users.select("user_id", "svd").collect(), items.select("item_id", "svd").collect()
+    return tuple({row[0]: np.array(row.svd) for row in side} for side in sides)
 
 
 def projected(matrix, rank):
@@ -78,6 +81,18 @@ def test_the_same_rows_on_other_partitions_give_the_same_vectors(rows):
     for first, second in zip(*runs, strict=True):
         assert first.keys() == second.keys()
         np.testing.assert_allclose(*[[run[key] for key in first] for run in (first, second)], atol=1e-5)
+
+
+def test_vectors_that_are_lost_with_their_executors_are_computed_again(spark, rows):
+    frame = met(rows, sessions(4, 12, 8))
+    with keeping() as keep:
+        items = fit_svd(frame, frame.select("item_id").distinct(), rank=3, grid=Grid(2, 2), keep=keep)
+        expected = {row.item_id: row.svd for row in items.collect()}
+        held = [rdd.id() for rdd in spark.sparkContext._jsc.sc().getRDDStorageInfo() if rdd.numCachedPartitions()]
+        assert held
+        for rdd in held:
+            spark._jvm.org.apache.spark.SparkEnv.get().blockManager().master().removeRdd(rdd, True)
+        assert {row.item_id: row.svd for row in items.collect()} == expected
 
 
 def test_without_events_there_are_no_vectors(rows):
