@@ -14,6 +14,7 @@ from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.session import MARIADB_PACKAGE, POSTGRESQL_PACKAGE, open_session
 from tests import databases
+from tests.frames import local_frame
 
 # The same examples in every run: a red build must mean a change, not a lucky draw.
 settings.register_profile("repeatable", derandomize=True)
@@ -35,7 +36,7 @@ def rows(spark: SparkSession):
 
     def build(name: str, *given: dict) -> DataFrame:
         contract = table(name)
-        return spark.createDataFrame([contract.row_of(**g) for g in given], spark_schema(contract))
+        return local_frame(spark, [contract.row_of(**g) for g in given], spark_schema(contract))
 
     return build
 

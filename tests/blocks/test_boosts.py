@@ -8,6 +8,7 @@ from recsys_spark.blocks.boosts import (
     similar_users,
     similarities,
 )
+from tests.frames import local_frame
 
 SIZES = {"per_user": 5, "neighbours": 1, "history": 1, "shrinkage": 0.0, "item_users": 5}
 
@@ -63,8 +64,8 @@ def test_a_boost_names_the_item_of_the_history_that_adds_most(spark, rows):
         {"user_id": "u", "item_id": "a", "strength": 1.0},
         {"user_id": "u", "item_id": "b", "strength": 1.0},
     )
-    similar = spark.createDataFrame(
-        [("a", "x", 0.2), ("b", "x", 0.5), ("x", "a", 0.9)], "item_id string, other_id string, similarity double"
+    similar = local_frame(
+        spark, [("a", "x", 0.2), ("b", "x", 0.5), ("x", "a", 0.9)], "item_id string, other_id string, similarity double"
     )
     (row,) = neighbour_boosts(met, similar, per_user=5, history=5).collect()
     assert (row.item_id, row.because_item_id) == ("x", "b")
@@ -94,8 +95,8 @@ def test_neighbours_of_a_faded_history_count_like_those_of_a_fresh_one(spark, ro
             for item, strength in (("a", 1.0), ("b", 0.5))
         ],
     )
-    similar = spark.createDataFrame(
-        [("a", "x", 0.2), ("b", "y", 0.2)], "item_id string, other_id string, similarity double"
+    similar = local_frame(
+        spark, [("a", "x", 0.2), ("b", "y", 0.2)], "item_id string, other_id string, similarity double"
     )
     found = {(r.user_id, r.item_id): r.value for r in neighbour_boosts(met, similar, per_user=5, history=5).collect()}
     assert found["fresh", "x"] == found["faded", "x"] > found["fresh", "y"] == found["faded", "y"] > 0
@@ -143,9 +144,7 @@ def test_similar_users_add_up_and_own_items_are_scored_too(spark, rows):
             for n, i in enumerate(items)
         ],
     )
-    near = spark.createDataFrame(
-        [("u", "v", 0.5), ("u", "w", 0.25)], "user_id string, other_id string, similarity double"
-    )
+    near = local_frame(spark, [("u", "v", 0.5), ("u", "w", 0.25)], "user_id string, other_id string, similarity double")
     found = similar_user_boosts(met, near, per_user=2, history=5).collect()
     # y, met by w alone, is the third.
     assert {(r.user_id, r.item_id): r.value for r in found} == {

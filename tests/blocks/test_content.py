@@ -3,6 +3,7 @@ import pytest
 
 from recsys_spark.blocks.content import base_shares, content_boosts, user_lifts
 from recsys_spark.kernels.grid import Grid
+from tests.frames import local_frame
 
 
 @pytest.fixture
@@ -42,11 +43,13 @@ def many(spark):
     rng = np.random.default_rng(3)
     lifts = {f"u{n}": {int(f): float(rng.integers(1, 9)) / 4 for f in rng.choice(12, 5, False)} for n in range(30)}
     items = {f"i{n:02}": (("new", "established")[n % 2], sorted(rng.choice(12, 3, False).tolist())) for n in range(40)}
-    left = spark.createDataFrame(
+    left = local_frame(
+        spark,
         [(u, sorted(taste), [taste[f] for f in sorted(taste)]) for u, taste in lifts.items()],
         "user_id string, feature_idx array<int>, feature_value array<float>",
     )
-    right = spark.createDataFrame(
+    right = local_frame(
+        spark,
         [(i, group, held) for i, (group, held) in items.items()],
         "item_id string, item_group string, feature_idx array<int>",
     )

@@ -4,6 +4,7 @@ import scipy.sparse as sp
 
 from recsys_spark.blocks.maps import fit_map, item_penalty
 from recsys_spark.config.settings import BlockSettings
+from tests.frames import local_frame
 
 WIDTHS = {"factors": 2, "demographic": 1, "popularity": 1}
 PAIRED = np.array([False, True])
@@ -22,7 +23,7 @@ def test_a_set_penalty_is_taken_as_it_is():
 
 def test_the_map_is_learned_from_a_bounded_sample_that_hangs_on_ids_alone(spark):
     rows = [(f"i{n:03}", [n % 2], [float(n % 2), 1.0]) for n in range(200)]
-    frame = spark.createDataFrame(rows, "item_id string, feature_idx array<int>, target array<float>")
+    frame = local_frame(spark, rows, "item_id string, feature_idx array<int>, target array<float>")
     penalty = np.full((2, 2), 1e-6)
     whole = fit_map(frame, "item_id", 2, penalty, 1_000)
     half = [fit_map(f, "item_id", 2, penalty, 100) for f in (frame, frame.orderBy("target").repartition(3))]
@@ -32,13 +33,13 @@ def test_the_map_is_learned_from_a_bounded_sample_that_hangs_on_ids_alone(spark)
 
 
 def test_without_rows_everything_is_predicted_as_zero(spark):
-    empty = spark.createDataFrame([], "item_id string, feature_idx array<int>, target array<float>")
+    empty = local_frame(spark, [], "item_id string, feature_idx array<int>, target array<float>")
     assert not fit_map(empty, "item_id", 3, np.ones((2, 3)), 10).weights.any()
 
 
 @pytest.mark.parametrize("targets", [0, 2])
 def test_an_id_without_attributes_gets_the_mean(spark, targets):
     rows = [(f"i{n}", [0], [1.0, 3.0][:targets]) for n in range(9)]
-    frame = spark.createDataFrame(rows, "item_id string, feature_idx array<int>, target array<float>")
+    frame = local_frame(spark, rows, "item_id string, feature_idx array<int>, target array<float>")
     found = fit_map(frame, "item_id", targets, np.ones((1, targets)), 100)
     np.testing.assert_allclose(found.predict(sp.csr_matrix((1, 1))), [[1.0, 3.0][:targets]])

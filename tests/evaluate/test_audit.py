@@ -1,11 +1,12 @@
 import pytest
 
 from recsys_spark.evaluate.audit import falls, findings, headline
+from tests.frames import local_frame
 
 
 @pytest.fixture
 def no_gaps(spark):
-    return spark.createDataFrame([], "shelf string, expected int, short_users bigint")
+    return local_frame(spark, [], "shelf string, expected int, short_users bigint")
 
 
 def row(rank, item, score=0.5):
@@ -20,7 +21,7 @@ def test_sound_lists_have_no_findings(rows, no_gaps):
 def test_every_fault_is_listed(rows, spark):
     lists = rows("recommendations", row(1, "a"), row(1, "b", float("nan")), row(2, "a", float("inf")))
     audiences = rows("item_audiences", {"item_id": "c", "score": float("-inf")})
-    gaps = spark.createDataFrame([("for_you", 10, 3)], "shelf string, expected int, short_users bigint")
+    gaps = local_frame(spark, [("for_you", 10, 3)], "shelf string, expected int, short_users bigint")
     assert findings(lists, audiences, gaps) == [
         "recommendations: 2 rows without a finite score",
         "item_audiences: 1 rows without a finite score",

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from recsys_spark.evaluate.bootstrap import poisson_counts, with_intervals
+from tests.frames import local_frame
 
 SCORES = "model string, slice string, bucket string, user_id string, recall double"
 
@@ -19,7 +20,7 @@ def test_counts_are_poisson_with_mean_one_and_independent():
 
 def test_the_same_users_are_drawn_however_the_rows_lie_and_for_every_model(spark):
     rows = [(m, "warm", "0", f"u{n}", float(n % 3 == 0)) for m in ("one", "two") for n in range(60)]
-    frame = spark.createDataFrame(rows, SCORES)
+    frame = local_frame(spark, rows, SCORES)
     here, there = (
         {r.model: tuple(r) for r in f.collect() if r.bucket == "all"}
         for f in (with_intervals(frame.repartition(n), ["recall"], 40, 7) for n in (1, 5))
@@ -29,7 +30,7 @@ def test_the_same_users_are_drawn_however_the_rows_lie_and_for_every_model(spark
 
 
 def test_another_seed_draws_other_users(spark):
-    frame = spark.createDataFrame([("m", "warm", "0", f"u{n}", float(n % 7)) for n in range(50)], SCORES)
+    frame = local_frame(spark, [("m", "warm", "0", f"u{n}", float(n % 7)) for n in range(50)], SCORES)
     first, second = (with_intervals(frame, ["recall"], 40, seed).first() for seed in (1, 2))
     assert first.value == second.value
     assert (first.low, first.high) != (second.low, second.high)

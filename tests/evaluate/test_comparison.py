@@ -9,6 +9,7 @@ from recsys_spark.evaluate.comparison import (
     judged_lists,
 )
 from recsys_spark.evaluate.summary import summary
+from tests.frames import local_frame
 
 
 def weight(scorer, value):
@@ -56,7 +57,8 @@ def truth(rows):
 
 
 def test_each_slice_judges_the_lists_of_its_shelf(spark, truth):
-    top = spark.createDataFrame(
+    top = local_frame(
+        spark,
         [
             ("recsys", "established", "u", 1, "a"),
             ("recsys", "new", "u", 1, "n"),

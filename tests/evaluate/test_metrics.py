@@ -9,6 +9,7 @@ from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import conform
 from recsys_spark.evaluate.metrics import interaction_buckets, measure
 from tests.conftest import at
+from tests.frames import local_frame
 
 LISTS = "model string, slice string, user_id string, rank int, item_id string"
 TRUTH = "slice string, user_id string, item_id string"
@@ -20,10 +21,10 @@ def measured(spark, lists, truth, k=3, popularity=(("a", 4), ("b", 1)), bucket_o
     ranked = [(m, s, u, rank, i) for m, s, u, items in lists for rank, i in enumerate(items, 1)]
     buckets = {u: "0" for _, u, _ in truth} | dict(bucket_of)
     found = measure(
-        spark.createDataFrame(ranked, LISTS),
-        spark.createDataFrame(list(truth), TRUTH),
-        spark.createDataFrame(list(popularity), POPULARITY),
-        spark.createDataFrame(list(buckets.items()), "user_id string, bucket string"),
+        local_frame(spark, ranked, LISTS),
+        local_frame(spark, list(truth), TRUTH),
+        local_frame(spark, list(popularity), POPULARITY),
+        local_frame(spark, list(buckets.items()), "user_id string, bucket string"),
         k,
         {s: 5 for s, _, _ in truth},
         n_users,
@@ -143,7 +144,7 @@ def test_interaction_buckets_of_everyone_in_the_truth(spark, rows):
             for i in range(n)
         ],
     )
-    found = interaction_buckets(spark.createDataFrame([("warm", u, "a") for u in met], TRUTH), interactions)
+    found = interaction_buckets(local_frame(spark, [("warm", u, "a") for u in met], TRUTH), interactions)
     expected = {"none": "0", "one": "1", "two": "2", "three": "3-5", "five": "3-5", "six": "6-10", "many": ">10"}
     assert {r.user_id: r.bucket for r in found.collect()} == expected
 

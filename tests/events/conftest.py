@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from recsys_spark.contracts import table
 from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED, raw_columns
+from tests.frames import local_frame
 
 NEUTRAL = {
     "events": {"user_id": "u1", "item_id": "i1", "event_type": "view", "ts": "2024-01-02T03:04:05"},
@@ -25,6 +26,6 @@ def raw(spark: SparkSession):
         types |= {SOURCE_FILE: "string", UNPARSED: "string", "measures": "map<string,string>"}
         schema = ", ".join(f"`{c}` {types[c]}" for c in columns)
         rows = [tuple((NEUTRAL[name] | g).get(c) for c in columns) for g in given]
-        return spark.createDataFrame(rows, schema)
+        return local_frame(spark, rows, schema)
 
     return build

@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from recsys_spark.errors import SourceError
 from recsys_spark.events.clock import latest_plausible
+from tests.frames import local_frame
 
 
 def test_it_is_one_second_after_the_last_event(raw):
@@ -32,6 +33,6 @@ def test_no_readable_time_is_an_error(raw):
 
 
 def test_milliseconds_are_told_apart_from_seconds(spark):
-    times = spark.createDataFrame([(1704103200000 + n,) for n in range(3)], "ts bigint")
+    times = local_frame(spark, [(1704103200000 + n,) for n in range(3)], "ts bigint")
     with pytest.raises(SourceError, match=r"beyond the year 9999\. Numbers are seconds: divide milliseconds"):
         latest_plausible(times)

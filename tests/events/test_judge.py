@@ -8,6 +8,7 @@ import pytest
 from recsys_spark.config.settings import CleaningSettings
 from recsys_spark.contracts.raw import UNPARSED
 from recsys_spark.events.judge import judge_events, judge_items, judge_users
+from tests.frames import local_frame
 
 AS_OF = datetime(2024, 2, 1, tzinfo=UTC)
 
@@ -98,7 +99,8 @@ def test_bots_are_known_by_user_and_day(raw, action, refused):
 
 
 def test_ids_that_pandas_made_floats_are_whole(spark):
-    raw = spark.createDataFrame(
+    raw = local_frame(
+        spark,
         [(900.0, {}, {}, None, None), (float("nan"), {}, {}, None, None), (0.5, None, None, None, None)],
         "user_id double, attributes map<string,array<string>>, measures map<string,string>, "
         f"_source_file string, {UNPARSED} string",

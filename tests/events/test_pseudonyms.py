@@ -3,6 +3,7 @@ import pytest
 from recsys_spark.contracts.raw import UNPARSED
 from recsys_spark.events.pseudonyms import WITHHELD, digests_of, forms_of, with_pseudonyms
 from recsys_spark.kernels.pseudonym import Key
+from tests.frames import local_frame
 
 NEW, OLD = Key(b"the key of this year"), Key(b"the key of last year")
 
@@ -11,7 +12,7 @@ NEW, OLD = Key(b"the key of this year"), Key(b"the key of last year")
 def raw(spark):
     """Two ids that are written in two ways, one that is missing, and a line that did not parse."""
     rows = [("u1", None), (" u1 ", None), ("u2", None), ("u3", None), ("", None), (None, "u1;what")]
-    return spark.createDataFrame(rows, f"user_id string, {UNPARSED} string")
+    return local_frame(spark, rows, f"user_id string, {UNPARSED} string")
 
 
 def found(frame):
@@ -29,19 +30,19 @@ def test_ids_become_pseudonyms_and_text_that_did_not_parse_is_withheld(raw):
 
 
 def test_an_id_of_numbers_is_that_of_its_text(spark):
-    raw = spark.createDataFrame([(7.0, None)], f"user_id double, {UNPARSED} string")
+    raw = local_frame(spark, [(7.0, None)], f"user_id double, {UNPARSED} string")
     assert found(with_pseudonyms(raw, [NEW], None)) == named("7")
 
 
 def test_rows_of_erased_users_are_left_out_also_those_erased_under_a_retired_key(raw, spark):
-    erased = spark.createDataFrame([(NEW.erased("u1"),), (OLD.erased("u2"),)], "digest string")
+    erased = local_frame(spark, [(NEW.erased("u1"),), (OLD.erased("u2"),)], "digest string")
     left = with_pseudonyms(raw, [NEW, OLD], erased)
     assert left.columns == raw.columns
     assert found(left) == sorted([*named("u3"), ("", ""), ("", WITHHELD)])
 
 
 def test_the_lake_may_hold_the_id_itself_or_a_pseudonym_of_any_key(spark):
-    users = spark.createDataFrame([("u1",)], "user_id string")
+    users = local_frame(spark, [("u1",)], "user_id string")
     forms = {row["user_id"] for row in forms_of(users, [NEW, OLD]).collect()}
     assert forms == {"u1", NEW.pseudonym("u1"), OLD.pseudonym("u1")}
     assert [row["digest"] for row in digests_of(users, [NEW, OLD]).collect()] == [NEW.erased("u1")]

@@ -17,6 +17,7 @@ from recsys_spark.contracts import ALL_TABLES, table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.lake import Commit, Lake, Release, publish
 from tests.conftest import at
+from tests.frames import local_frame
 
 GONE, STAYS = "zx-forget-me-4711", "keep-me-0815"
 JULY, AUGUST = "july", "august"
@@ -47,9 +48,7 @@ def build(spark: SparkSession, root: Path, names: tuple[str, ...] = SOME, folds:
         commit, tables = Commit(run_id, "full", f"2024-08-0{day}T00:00:00+00:00", "s"), {}
         for fold in folds:
             for name in names:
-                frame = spark.createDataFrame(
-                    [table(name).row_of(**r) for r in rows_of(name)], spark_schema(table(name))
-                )
+                frame = local_frame(spark, [table(name).row_of(**r) for r in rows_of(name)], spark_schema(table(name)))
                 folded = lake.with_fold(fold)
                 if run_id == JULY:  # as another tool, or an older version of this one, would have made it
                     told = json.dumps(vars(replace(commit, fold=fold)))
@@ -59,7 +58,7 @@ def build(spark: SparkSession, root: Path, names: tuple[str, ...] = SOME, folds:
                     version = folded.overwrite(name, frame.coalesce(1), replace(commit, fold=fold))
                 tables[name if fold == "full" else f"{fold}/{name}"] = version
         publish(lake, Release(run_id, at(f"2024-08-0{day}"), "", "", tables, "m", "s", "{}", {}), commit)
-    half = spark.createDataFrame([table("events").row_of(user_id=GONE)], spark_schema(table("events")))
+    half = local_frame(spark, [table("events").row_of(user_id=GONE)], spark_schema(table("events")))
     lake.overwrite("events", half.coalesce(1), Commit("half-done", "full", "2024-08-03T00:00:00+00:00", "s"))
     return lake
 

@@ -12,6 +12,7 @@ from jobs import ingest, refresh
 from recsys_spark.config.source import SourceSettings
 from recsys_spark.lake import Lake
 from recsys_spark.sources.fingerprint import fingerprint
+from tests.frames import local_frame
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_what_has_changed_since_a_run_began_is_named_and_nothing_is_written(shop
 
 
 def test_a_delta_source_changes_with_its_commits_alone(spark, tmp_path):
-    frame = spark.createDataFrame([("u", "i")], "user_id string, item_id string")
+    frame = local_frame(spark, [("u", "i")], "user_id string, item_id string")
     frame.write.format("delta").save(str(tmp_path / "events"))
     settings = SourceSettings.model_validate(
         {"kind": "files", "events": {"path": str(tmp_path / "events"), "format": "delta"}}

@@ -19,6 +19,7 @@ from recsys_spark.lake import Commit, Lake, current_release, require_not_ended, 
 from recsys_spark.lake.erase import as_word
 from recsys_spark.lake.lake import statistics_properties
 from tests.faults.shop_with_ids import ALL, AUGUST, GONE, JULY, STAYS, build, files_with
+from tests.frames import local_frame
 
 KEY = "a key of the tests that nothing may show"
 
@@ -112,7 +113,7 @@ def test_an_id_is_found_in_a_text_as_a_word_of_its_own(spark):
         ("7", 'a"b\\c', "x.y|z"),
         ('{"user_id":"7"}', '{"user_id":"a\\"b\\\\c"}', "1;x.y|z;", "77;x.y|zz;ab;xay|z"),
     )
-    pairs = spark.createDataFrame([(i, t) for t in texts for i in ids], "user_id string, text string")
+    pairs = local_frame(spark, [(i, t) for t in texts for i in ids], "user_id string, text string")
     found = pairs.where(F.regexp_like("text", as_word(F.col("user_id")))).collect()
     assert {(r["user_id"], r["text"]) for r in found} == set(zip(ids, texts, strict=False))
 

@@ -21,6 +21,7 @@ from recsys_spark.profiles.profile import user_features, user_profiles
 from recsys_spark.rank.lists import recommendations
 from recsys_spark.sources.files import read_files
 from tests.conftest import at
+from tests.frames import local_frame
 
 NAMES = (
     "O'Brien\"; DROP TABLE events; --",
@@ -101,7 +102,7 @@ def shop(spark, rows, cleaned, tmp_path_factory):
         for i in NAMES
     ]
     lists = recommendations(
-        spark.createDataFrame(places, TOP), profiles, cleaned.items, met, rows("boosts", *because), "m", "s"
+        local_frame(spark, places, TOP), profiles, cleaned.items, met, rows("boosts", *because), "m", "s"
     )
     lake, commit = Lake(spark, str(root)), Commit("r", "full", "", "s")
     tables = {

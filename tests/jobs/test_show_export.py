@@ -6,6 +6,7 @@ from recsys_spark.errors import SourceError
 from recsys_spark.lake import Commit, Lake, Release, publish
 from recsys_spark.lake.export import write_files
 from tests.conftest import at
+from tests.frames import local_frame
 
 COMMIT = Commit("july", "full", "", "s")
 
@@ -39,7 +40,7 @@ def shop(spark, tmp_path_factory):
     versions = {}
     for name, rows in given.items():
         contract = table(name)
-        frame = spark.createDataFrame([contract.row_of(**row) for row in rows], spark_schema(contract))
+        frame = local_frame(spark, [contract.row_of(**row) for row in rows], spark_schema(contract))
         versions[name] = lake.overwrite(name, frame.coalesce(1), COMMIT)
     publish(lake, Release("july", at("2024-07-01"), "", "", versions, "m", "s", "{}", {}), COMMIT)
     conf = root / "shop.yaml"

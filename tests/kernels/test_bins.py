@@ -4,11 +4,12 @@ import pytest
 from pyspark.sql import functions as F
 
 from recsys_spark.kernels.bins import bin_edges, bin_of, significant
+from tests.frames import local_frame
 
 
 def test_significant_keeps_digits_at_any_scale(spark):
     values = [123456.0, 0.00123456, -98765.0, 0.0, None]
-    frame = spark.createDataFrame([(v,) for v in values], "v double").select(significant(F.col("v"), 3).alias("v"))
+    frame = local_frame(spark, [(v,) for v in values], "v double").select(significant(F.col("v"), 3).alias("v"))
     found = [r.v for r in frame.collect()]
     assert found[:4] == pytest.approx([123000.0, 0.00123, -98800.0, 0.0], rel=1e-12)
     assert found[4] is None
@@ -20,11 +21,11 @@ def test_significant_leaves_nan(spark):
 
 
 def test_edges_are_quantiles_without_null_and_nan(spark):
-    frame = spark.createDataFrame([(float(v),) for v in range(1, 6)] + [(None,), (float("nan"),)], "v double")
+    frame = local_frame(spark, [(float(v),) for v in range(1, 6)] + [(None,), (float("nan"),)], "v double")
     assert frame.agg(bin_edges(F.col("v"), 4).alias("e")).first().e == [2.0, 3.0, 4.0]
 
 
 def test_equal_values_share_a_bin_and_the_ends_are_open(spark):
-    frame = spark.createDataFrame([(-9.0,), (2.0,), (2.5,), (99.0,)], "v double")
+    frame = local_frame(spark, [(-9.0,), (2.0,), (2.5,), (99.0,)], "v double")
     edges = F.array(F.lit(2.0), F.lit(3.0), F.lit(4.0))
     assert [r.b for r in frame.select(bin_of(F.col("v"), edges).alias("b")).collect()] == [1, 1, 2, 4]

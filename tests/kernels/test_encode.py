@@ -3,21 +3,22 @@ from math import log, sqrt
 import pytest
 
 from recsys_spark.kernels.encode import attribute_values, encode, vocabulary, with_measure_values, with_missing_values
+from tests.frames import local_frame
 
 
 def described(spark, *rows):
-    return spark.createDataFrame(list(rows), "id string, features array<string>")
+    return local_frame(spark, list(rows), "id string, features array<string>")
 
 
 def test_attribute_values_drop_blanks_nulls_and_repeats(spark):
     attributes = [{"skin": ["dry", "dry", " ", None], "empty": [], "none": None}, {}, None]
-    frame = spark.createDataFrame([(a,) for a in attributes], "a map<string,array<string>>")
+    frame = local_frame(spark, [(a,) for a in attributes], "a map<string,array<string>>")
     assert [r[0] for r in frame.select(attribute_values("a")).collect()] == [["skin=dry"], [], []]
 
 
 def test_measures_become_bins_of_their_own_name(spark):
     rows = [("a", {"age": 20.0, "size": 1.0}), ("b", {"age": 40.0}), ("c", {"age": None}), ("d", {})]
-    frame = spark.createDataFrame(rows, "id string, measures map<string,double>")
+    frame = local_frame(spark, rows, "id string, measures map<string,double>")
     found = with_measure_values(frame, "measures", "bins", 2)
     assert found.columns == ["id", "measures", "bins"]
     assert {r.id: sorted(r.bins) for r in found.collect()} == {
@@ -29,7 +30,7 @@ def test_measures_become_bins_of_their_own_name(spark):
 
 
 def test_without_any_measure_there_is_no_bin(spark):
-    frame = spark.createDataFrame([("a", {})], "id string, measures map<string,double>")
+    frame = local_frame(spark, [("a", {})], "id string, measures map<string,double>")
     assert with_measure_values(frame, "measures", "bins", 10).first().bins == []
 
 
@@ -65,7 +66,7 @@ def test_values_by_idf_have_unit_length(spark):
 def test_what_is_missing_is_named_where_values_are_usual(spark):
     rows = [("a", {"skin": ["dry"], "eyes": ["blue"]}), ("b", {"skin": [" "]}), ("c", None)]
     rows += [(f"d{n}", {"skin": ["oily"], "rare": ["x"]} if n == 0 else {"skin": ["oily"]}) for n in range(17)]
-    frame = spark.createDataFrame(rows, "id string, attributes map<string,array<string>>")
+    frame = local_frame(spark, rows, "id string, attributes map<string,array<string>>")
     found = {r.id: r.missing for r in with_missing_values(frame, "attributes", "missing").collect()}
     # Eyes and rare are held by 1 of 20, less than a tenth.
     assert found["a"] == []
@@ -73,5 +74,5 @@ def test_what_is_missing_is_named_where_values_are_usual(spark):
 
 
 def test_without_attributes_nothing_is_missing(spark):
-    frame = spark.createDataFrame([("a", {})], "id string, attributes map<string,array<string>>")
+    frame = local_frame(spark, [("a", {})], "id string, attributes map<string,array<string>>")
     assert with_missing_values(frame, "attributes", "missing").first().missing == []

@@ -6,6 +6,7 @@ from pyspark.sql import functions as F
 
 from recsys_spark.errors import ContractError, NotFoundError
 from recsys_spark.lake import Commit, Lake
+from tests.frames import local_frame
 
 RUN = Commit("r1", "full", "2024-01-01", "s")
 
@@ -40,7 +41,7 @@ def test_folds_do_not_see_each_other(lake, rows):
 
 
 def test_every_difference_is_named(lake, spark):
-    wrong = spark.createDataFrame([(1, "x")], "User_id int, extra string")
+    wrong = local_frame(spark, [(1, "x")], "User_id int, extra string")
     with pytest.raises(ContractError) as error:
         lake.overwrite("user_factors", wrong, RUN)
     for part in ("user_id: missing", "found User_id", "factors: missing", "extra: found string"):

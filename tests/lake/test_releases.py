@@ -5,6 +5,7 @@ import pytest
 from recsys_spark.errors import AuditError, NotFoundError
 from recsys_spark.lake import Commit, Lake, Release, current_release, publish, refuse, roll_back
 from tests.conftest import at
+from tests.frames import local_frame
 
 JULY = Release("july", at("2024-07-01"), "", "", {"user_factors": 0}, "m", "s", "{}", {"warm/ndcg@10": 0.5})
 
@@ -60,7 +61,7 @@ def published(lake, *days):
     """Releases d1, d2, … of these days of July, each with its own version of a table; published in this order."""
     for day in days:
         run = f"d{day}"
-        frame = lake.spark.createDataFrame([(run, [0.0])], "user_id string, factors array<float>")
+        frame = local_frame(lake.spark, [(run, [0.0])], "user_id string, factors array<float>")
         version = lake.overwrite("user_factors", frame, commit(run))
         publish(
             lake,

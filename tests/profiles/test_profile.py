@@ -1,17 +1,28 @@
+import pytest
+
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import conform
 from recsys_spark.profiles.profile import user_features, user_profiles
 from tests.conftest import at
 
 AS_OF = at("2024-01-11")
+USERS = ("edge", "gone", "new", "searcher", "warm", "warming")
 
 
-def profiles(rows, events, met, users):
-    users = rows("users", *users)
+@pytest.fixture(scope="module")
+def profiles(rows):
+    """Rows by user: users of every state, and events of one who is no user."""
+    users = rows("users", *[dict(user_id=u, attributes={"skin": ["dry"]}) for u in USERS[::-1]])
+    pairs = [("warm", "a"), ("warm", "b"), ("warming", "a"), ("gone", "a"), ("gone", "b"), ("edge", "a")]
+    search = dict(user_id="searcher", event_type="search", ts=AS_OF, query_text="serum", quantity=1.0)
     found = user_profiles(
         users,
-        rows("events", *events),
-        rows("interactions", *met),
+        rows(
+            "events",
+            *[seen(user) for user in ("warm", "warming", "stranger")],
+            *[seen("gone", "2023-12-01"), seen("edge", "2023-12-12"), search],
+        ),
+        rows("interactions", *[dict(user_id=user, item_id=item, strength=1.0) for user, item in pairs]),
         rows("items", dict(item_id="a", brand="X"), dict(item_id="b", brand="Y")),
         user_features(users, max_features=10, min_holders=1),
         AS_OF,
@@ -26,38 +37,26 @@ def seen(user, day="2024-01-10"):
     return dict(user_id=user, item_id="a", event_type="view", ts=at(day), quantity=1.0)
 
 
-def met(user, item):
-    return dict(user_id=user, item_id=item, strength=1.0)
-
-
-def test_states_follow_items_and_recency(rows):
-    found = profiles(
-        rows,
-        [seen("warm"), seen("warming"), seen("gone", "2023-12-01"), seen("edge", "2023-12-12")],
-        [met("warm", "a"), met("warm", "b"), met("warming", "a"), met("gone", "a"), met("gone", "b"), met("edge", "a")],
-        [dict(user_id=u) for u in ("new", "warm", "warming", "gone", "edge")],
-    )
-    states = {u: r.state for u, r in found.items()}
+def test_states_follow_items_and_recency(profiles):
+    states = {u: r.state for u, r in profiles.items() if u != "searcher"}
     assert states == {"new": "cold", "warm": "warm", "warming": "warming", "gone": "inactive", "edge": "warming"}
 
 
-def test_a_user_without_events_has_zeros_and_empty_maps(rows):
-    found = profiles(rows, [], [], [dict(user_id="new", attributes={"skin": ["dry"]})])["new"]
+def test_a_user_without_events_has_zeros_and_empty_maps(profiles):
+    found = profiles["new"]
     assert (found.n_events, found.n_items, found.spend) == (0, 0, 0.0)
     assert found.category_shares == found.platform_shares == found.query_terms == {}
     assert found.recency_days is None
     assert (found.feature_idx, found.feature_value) == ([0], [1.0])
 
 
-def test_a_user_who_only_searched_is_warming(rows):
-    search = dict(user_id="u", item_id=None, event_type="search", ts=AS_OF, query_text="serum", quantity=1.0)
-    found = profiles(rows, [search], [], [dict(user_id="u")])["u"]
+def test_a_user_who_only_searched_is_warming(profiles):
+    found = profiles["searcher"]
     assert (found.state, found.n_items, found.query_terms) == ("warming", 0, {"serum": 1.0})
 
 
-def test_every_user_has_one_position_and_events_of_strangers_add_no_row(rows):
-    found = profiles(rows, [seen("stranger")], [], [dict(user_id=u) for u in ("b", "c", "a")])
-    assert {u: r.user_idx for u, r in found.items()} == {"a": 0, "b": 1, "c": 2}
+def test_every_user_has_one_position_and_events_of_strangers_add_no_row(profiles):
+    assert {u: r.user_idx for u, r in profiles.items()} == {user: n for n, user in enumerate(USERS)}
 
 
 def test_features_hold_attributes_and_deciles_of_measures(rows):

@@ -8,6 +8,7 @@ from shops import LAYOUT, small_shop
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank.candidates import Draw, asked_users, candidates
 from recsys_spark.rank.cells import ScorerNames
+from tests.frames import local_frame
 
 NAMES = ScorerNames.of(LAYOUT, {"factors", "popularity", "habit"})
 DRAW = Draw(users=2, top=2, others=3, seed=1)
@@ -75,7 +76,7 @@ def test_the_draw_does_not_depend_on_the_buckets_and_respects_its_size(shop, row
 
 
 def test_excluded_pairs_are_neither_positives_nor_negatives(shop, rows, spark):
-    excluded = spark.createDataFrame([("u1", "i01"), ("u1", "i02")], "user_id string, item_id string")
+    excluded = local_frame(spark, [("u1", "i01"), ("u1", "i02")], "user_id string, item_id string")
     truth = truth_of(("u1", "i01"), ("u1", "i03"))
     everything = Draw(users=5, top=30, others=30)
     mine = {row["item_id"]: row["label"] for row in found(shop, rows, truth, excluded, everything)}

@@ -2,6 +2,7 @@ import pytest
 
 from recsys_spark.config.settings import ShelfSettings
 from recsys_spark.rank.diversity import RESERVE, searched_length, with_caps
+from tests.frames import local_frame
 
 BRANDS = {"a": "X", "b": "X", "c": "X", "d": "Y", "e": None, "f": None}
 CATEGORIES = {"a": ["Care"], "b": ["Care"], "c": [], "d": ["Care", "Gel"], "e": ["Care"], "f": ["Care"]}
@@ -16,8 +17,8 @@ def items(rows):
 def top(spark):
     """One user's six best items on one shelf."""
     places = [("recsys", "for_you", "u", rank, item, 1.0 - rank / 10) for rank, item in enumerate("abcdef", start=1)]
-    return spark.createDataFrame(
-        places, "variant string, shelf string, user_id string, rank int, item_id string, score double"
+    return local_frame(
+        spark, places, "variant string, shelf string, user_id string, rank int, item_id string, score double"
     )
 
 

@@ -14,6 +14,7 @@ from recsys_spark.config.settings import LakeSettings, Settings
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.lake import Lake
+from tests.frames import local_frame
 
 BLOCKS = ("blocks", "user_blocks", "item_blocks", "boosts", "interactions")
 READ = {
@@ -91,6 +92,6 @@ def test_weights_lists_and_audiences_are_written_and_missing_rows_are_counted(jo
     assert recommend.gaps(job).collect() == []
 
     later = replace(job, run_id="r2", versions={})
-    later.write("recommendations", job.spark.createDataFrame([], spark_schema(table("recommendations"))))
+    later.write("recommendations", local_frame(job.spark, [], spark_schema(table("recommendations"))))
     short = {row["shelf"]: (row["expected"], row["short_users"]) for row in recommend.gaps(later).collect()}
     assert short == {"for_you": (10, 8), "established": (10, 8), "new_arrivals": (6, 8)}

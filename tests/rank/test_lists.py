@@ -7,6 +7,7 @@ from pyspark.sql import Row
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import differences
 from recsys_spark.rank.lists import coverage_gaps, model_version, recommendations
+from tests.frames import local_frame
 
 TOP = (
     "variant string, shelf string, user_id string, rank int, item_id string, score double, route string, "
@@ -21,7 +22,7 @@ def test_recommendations_match_their_contract(spark, rows):
     ]
     profile, item = rows("user_profiles", {"user_id": "u"}), rows("items", {"item_id": "a"})
     found = recommendations(
-        spark.createDataFrame(top, TOP), profile, item, rows("interactions"), rows("boosts"), "m1", "run as of then"
+        local_frame(spark, top, TOP), profile, item, rows("interactions"), rows("boosts"), "m1", "run as of then"
     )
     assert differences(table("recommendations"), found.schema) == []
     assert [tuple(row) for row in found.orderBy("rank").collect()] == [
@@ -43,7 +44,8 @@ def test_recommendations_match_their_contract(spark, rows):
 
 def test_coverage_counts_users_with_fewer_rows_than_length_and_candidates_allow(spark, rows):
     users = rows("user_profiles", *[{"user_id": user} for user in ("full", "short", "none", "barred")])
-    shelf_items = spark.createDataFrame(
+    shelf_items = local_frame(
+        spark,
         [(shelf, item) for shelf in ("all", "fresh") for item in "abc"] + [("tiny", "a")],
         "shelf string, item_id string",
     )
@@ -53,7 +55,7 @@ def test_coverage_counts_users_with_fewer_rows_than_length_and_candidates_allow(
     lists += [("all", "barred", "a"), ("fresh", "barred", "c"), ("tiny", "barred", "a")]
     made = rows("recommendations", *[{"shelf": s, "user_id": u, "item_id": i} for s, u, i in lists])
     barred = [("barred", "a"), ("barred", "b"), ("barred", "a"), ("none", "gone")]
-    excluded = spark.createDataFrame(barred, "user_id string, item_id string")
+    excluded = local_frame(spark, barred, "user_id string, item_id string")
     shelves = {"all": (2, False), "fresh": (2, True), "tiny": (9, False), "empty": (5, False)}
     found = coverage_gaps(made, users, shelf_items, excluded, shelves).collect()
     assert {row["shelf"]: tuple(row)[1:] for row in found} == {

@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from recsys_spark.rank.reasons import shares, strongest, with_reasons
+from tests.frames import local_frame
 
 CASES = {
     # item: (evidence, reason for the known user, reason for the stranger)
@@ -37,7 +38,7 @@ def reasons(spark, rows):
     met = {"user_id": "known", "first_ts": long_ago, "last_ts": long_ago}
     top = [(user, item, case[0]) for user in ("known", "stranger") for item, case in CASES.items()]
     found = with_reasons(
-        spark.createDataFrame(top, "user_id string, item_id string, evidence map<string,double>"),
+        local_frame(spark, top, "user_id string, item_id string, evidence map<string,double>"),
         rows(
             "user_profiles",
             {"user_id": "known", "n_events": 9, "brand_shares": {"Acme": 0.6}, "category_shares": {"tea": 0.4}},
@@ -83,7 +84,7 @@ def test_shares_are_parts_of_what_speaks_for_the_pair_and_a_tie_goes_to_the_late
         ("d", {}),
         ("tied", {"deep": 1.0, "content": 1.0, "habit": 1.0}),
     ]
-    frame = spark.createDataFrame(given, "name string, evidence map<string,double>")
+    frame = local_frame(spark, given, "name string, evidence map<string,double>")
     evidence = F.col("evidence")
     rows = frame.select("name", shares(evidence).alias("shares"), strongest(evidence).alias("best")).collect()
     assert {row["name"]: (row["shares"], row["best"]) for row in rows} == {

@@ -10,6 +10,7 @@ from shops import LAYOUT, SCORERS, mixed_variant, small_shop
 from recsys_spark.errors import SettingsError
 from recsys_spark.rank.topn import top_n
 from recsys_spark.rank.variants import Variant
+from tests.frames import local_frame
 
 SHELVES = {"for_you": (4, False), "fresh": (3, True)}
 
@@ -46,9 +47,9 @@ def frames(spark, rows):
         "user_blocks": rows("user_blocks", *shop.users),
         "item_blocks": rows("item_blocks", *shop.items),
         "boosts": rows("boosts", *shop.boosts),
-        "shelf_items": spark.createDataFrame(on_shelves, "shelf string, item_id string"),
+        "shelf_items": local_frame(spark, on_shelves, "shelf string, item_id string"),
         # Twice the same pair, and one of an item nobody sells.
-        "excluded": spark.createDataFrame([*bought, bought[0], ("u0", "gone")], "user_id string, item_id string"),
+        "excluded": local_frame(spark, [*bought, bought[0], ("u0", "gone")], "user_id string, item_id string"),
     }
 
 
