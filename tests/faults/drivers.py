@@ -7,9 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
 from pyspark.sql import SparkSession
 
 from recsys_spark.lake import Lake
@@ -29,11 +32,37 @@ class Ended:
 
 def start_driver(module: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
     """Start ``python -m MODULE ARGUMENTS`` with its JVM in a process group of its own, which prints into ``log``."""
+    given = {"PYTHONPATH": str(CHECKOUT), "JAVA_TOOL_OPTIONS": SHORT_LIVED_JVM}
+    return _start([sys.executable, "-m", module, *arguments], given, log)
+
+
+def submit(job: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
+    """Start a job with spark-submit on a cluster of two executors, in a process group of its own."""
+    given = {
+        "SPARK_SUBMIT": str(Path(sys.executable).with_name("spark-submit")),
+        "SPARK_SUBMIT_OPTIONS": "--master local-cluster[2,1,2048] --driver-memory 2g "
+        "--conf spark.executor.memory=2g --conf spark.ui.enabled=false",
+        "PYSPARK_PYTHON": sys.executable,
+    }
+    return _start(["deploy/spark/submit.sh", job, *arguments], given, log)
+
+
+def executors(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The executors of a submitted job that are there now."""
+    found = []
+    for process in psutil.Process(driver.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "org.apache.spark.executor.CoarseGrainedExecutorBackend" in process.cmdline():
+                found.append(process)
+    return found
+
+
+def _start(command: Sequence[str], given: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as sink:
         return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            command,
             cwd=CHECKOUT,
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT), "JAVA_TOOL_OPTIONS": SHORT_LIVED_JVM},
+            env={**os.environ, **given},
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
