@@ -1,6 +1,6 @@
 """One refresh for all end-to-end tests: Complete Journey's households, own files, spark-submit on a small cluster.
 
-The events are a tenth of the real ones, so that the refresh takes minutes; every household and the attributes are all
+The events are a twentieth of the real ones, so that the refresh takes minutes; every household and the attributes are all
 there. Ten users and ten items without any event are added.
 """
 
@@ -51,9 +51,9 @@ def refreshed(tmp_path_factory: pytest.TempPathFactory) -> Refreshed:
 def write_inputs(folder: Path) -> None:
     data = get_data(["transactions", "products", "demographics"])
     sold = data["transactions"]
-    sold = sold[(sold.basket_id % 10 == 0) & (sold.quantity > 0)].astype({"household_id": str, "product_id": str})
+    sold = sold[(sold.basket_id % 20 == 0) & (sold.quantity > 0)].astype({"household_id": str, "product_id": str})
     often = sold.product_id.value_counts()
-    sold = sold[sold.product_id.isin(often.index[often >= 15])]
+    sold = sold[sold.product_id.isin(often.index[often >= 8])]
     sold.assign(price=sold.sales_value / sold.quantity, basket_id=sold.basket_id.astype(str)).to_parquet(
         folder / "events.parquet", coerce_timestamps="us", allow_truncated_timestamps=True
     )
@@ -72,7 +72,7 @@ def write_inputs(folder: Path) -> None:
 def settings(folder: Path) -> dict:
     return {
         "lake": {"path": str(folder / "lake")},
-        "spark": {"shuffle_partitions": 4},
+        "spark": {"shuffle_partitions": 2},
         "source": {
             "kind": "files",
             "events": {
@@ -98,7 +98,7 @@ def settings(folder: Path) -> dict:
             },
         },
         "vectors": {"max_features": 512, "text_width": 16, "session_width": 16},
-        "als": {"rank": 16, "iterations": 4},
+        "als": {"rank": 16, "iterations": 3},
         "blocks": {"moment_buckets": 16},
         "coldstart": {"width": 16, "hidden": [32], "epochs": 2, "max_examples": 20_000, "processes": 2},
         "backtest": {"learn_users": 150, "bootstrap": 50},
