@@ -22,8 +22,10 @@ from pyspark.sql import functions as F
 
 from benchmarks.harness import Benchmark, Work
 from benchmarks.session import local_session
+from recsys_spark.config.settings import RankSettings
 from recsys_spark.evaluate.bootstrap import with_intervals
-from recsys_spark.evaluate.metrics import user_scores
+from recsys_spark.evaluate.user_scores import user_scores
+from recsys_spark.kernels.grid import Grid
 
 CUTOFFS = (10, 50, 100)
 METRICS = ("recall", "precision", "f1", "ndcg", "hit_rate", "novelty")
@@ -63,10 +65,15 @@ def ours(size: Size, data: Path, out: Path) -> Work:
     lists = lists.select(F.lit("ours").alias("model"), F.lit("all users").alias("slice"), "user_id", "rank", "item_id")
     truth = truth.select(F.lit("all users").alias("slice"), "user_id", "item_id")
 
+    settings, cores = RankSettings(), spark.sparkContext.defaultParallelism
+    grid = Grid.of(size.users, size.items, settings.users_per_task, settings.items_per_task, cores)
+
     def work() -> None:
-        scores = user_scores(lists, truth, popularity, CUTOFFS, size.users).withColumn("bucket", F.lit("all"))
+        scores = user_scores(lists, truth, popularity, CUTOFFS, size.users, grid.user_buckets).withColumn(
+            "bucket", F.lit("all")
+        )
         names = [f"{metric}@{k}" for metric in METRICS for k in CUTOFFS]
-        means = with_intervals(scores, names, 0, 0).where("bucket = 'all'").collect()
+        means = with_intervals(scores.withColumn("bucket", F.lit("all")), names, 0, 0).where("bucket = 'all'").collect()
         found = {row["metric"]: row["value"] for row in means}
         _save(out, found)
 
