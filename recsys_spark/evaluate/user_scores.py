@@ -193,7 +193,7 @@ def _scores_of_bucket(users: pa.Table, known: pa.Table, cutoffs: Sequence[int], 
         pa.chunked_array([known["models"].combine_chunks().flatten()]).take(pa.array(each_model)),
         *(truth[name].take(pa.array(each_user)) for name in ("slice", "user_id")),
         *(pa.array(metrics[f"{metric}@{k}"], from_pandas=True) for k in cutoffs for metric in USER_METRICS),
-        _lists(np.tile(relevant, shape[0])),
+        _lists(np.tile(relevant, (shape[0], 1))),
         _lists(found),
     ]
     return pa.Table.from_arrays(columns, schema=_schema(cutoffs))

@@ -104,6 +104,18 @@ def test_lists_of_users_outside_the_slice_and_repeated_truth_do_not_count(by_han
     assert "no_truth" not in {s for _, s, _, _ in by_hand}
 
 
+def test_each_model_is_judged_on_all_users(spark):
+    lists = [("good", "warm", "u", ["a"]), ("bad", "warm", "u", ["x"]), ("bad", "warm", "v", ["x", "b"])]
+    found = measured(spark, lists, [("warm", "u", "a"), ("warm", "v", "b")], bootstrap=0)
+    value = {(model, metric): row.value for (model, _, bucket, metric), row in found.items() if bucket == "all"}
+    assert [value[model, "hit_rate"] for model in ("good", "bad")] == [0.5, 0.5]
+    assert [value[model, "served"] for model in ("good", "bad")] == [0.5, 1.0]
+    of_items = {
+        (model, bucket): row.value for (model, _, bucket, metric), row in found.items() if metric == "item_recall"
+    }
+    assert of_items == {("good", "3-5"): 1.0, ("good", "1"): 0.0, ("bad", "3-5"): 0.0, ("bad", "1"): 1.0}
+
+
 def test_the_order_of_the_rows_does_not_matter_nor_where_their_batches_end(spark):
     lists = [("m", "warm", u, rank, item) for u in "uv" for rank, item in enumerate("abcd", 1)]
     truth = spark.createDataFrame([("warm", "u", "b"), ("warm", "v", "d"), ("warm", "v", "a")], TRUTH)
