@@ -19,8 +19,8 @@ GROUPS = 50
 """Users of a group take nine of ten items from the group."""
 ATTRIBUTES, HISTORY, FEATURES = 16, 20, 32
 """Lengths of the padded columns; the defaults of the settings."""
-LIKENESS = 0.3
-"""Share of a text vector that its group decides."""
+LIKENESS = 1.0
+"""How long the part of a text vector is that its group decides, the item's own part being 1."""
 HELD_OUT_SHARE = 0.05
 
 
