@@ -60,12 +60,8 @@ def prepare(size: Size, data: Path) -> None:
 
 def ours(size: Size, data: Path, out: Path) -> Work:
     """The metrics that are means over users, as measure computes them."""
-    spark = local_session()
-    lists, truth, popularity = (_read(spark, data, name) for name in ("lists", "truth", "popularity"))
-    lists = lists.select(F.lit("ours").alias("model"), F.lit("all users").alias("slice"), "user_id", "rank", "item_id")
-    truth = truth.select(F.lit("all users").alias("slice"), "user_id", "item_id")
-
-    settings, cores = RankSettings(), spark.sparkContext.defaultParallelism
+    lists, truth, popularity = tables(data)
+    settings, cores = RankSettings(), local_session().sparkContext.defaultParallelism
     grid = Grid.of(size.users, size.items, settings.users_per_task, settings.items_per_task, cores)
 
     def work() -> None:
@@ -86,8 +82,8 @@ def ranking_metrics(size: Size, data: Path, out: Path) -> Work:
     lists, truth = _read(spark, data, "lists"), _read(spark, data, "truth")
 
     def work() -> None:
-        grouped = _grouped(lists, truth).rdd.map(tuple).cache()
-        metrics = RankingMetrics(grouped)
+        pairs = grouped(lists, truth).rdd.map(tuple).cache()
+        metrics = RankingMetrics(pairs)
         calls = {"precision": metrics.precisionAt, "recall": metrics.recallAt, "ndcg": metrics.ndcgAt}
         _save(out, {f"{name}@{k}": call(k) for name, call in calls.items() for k in CUTOFFS})
 
@@ -100,10 +96,10 @@ def ranking_evaluator(size: Size, data: Path, out: Path) -> Work:
     lists, truth = _read(spark, data, "lists"), _read(spark, data, "truth")
 
     def work() -> None:
-        grouped = _grouped(lists, truth).cache()
+        pairs = grouped(lists, truth).cache()
         evaluator = partial(RankingEvaluator, predictionCol="listed", labelCol="relevant")
         found = {
-            f"{name}@{k}": evaluator(metricName=called, k=k).evaluate(grouped)
+            f"{name}@{k}": evaluator(metricName=called, k=k).evaluate(pairs)
             for name, called in THEIRS.items()
             for k in CUTOFFS
         }
@@ -142,7 +138,7 @@ def plainly(listed: np.ndarray, relevant: np.ndarray, met_by: np.ndarray, n_user
     return {name: float(values.mean()) for name, values in means.items()}
 
 
-def _grouped(lists: DataFrame, truth: DataFrame) -> DataFrame:
+def grouped(lists: DataFrame, truth: DataFrame) -> DataFrame:
     """Lists (best first) and relevant items, as the interface wants them: arrays of doubles."""
     places = F.array_sort(F.collect_list(F.struct("rank", "item")))
     listed = (
@@ -150,6 +146,14 @@ def _grouped(lists: DataFrame, truth: DataFrame) -> DataFrame:
     )
     relevant = truth.groupBy("user_id").agg(F.collect_list("item").alias("relevant"))
     return listed.join(relevant, "user_id").select("listed", "relevant")
+
+
+def tables(data: Path) -> tuple[DataFrame, DataFrame, DataFrame]:
+    """Lists of one model, truth of one slice, and popularity; for the baselines with their items as numbers."""
+    spark = local_session()
+    lists, truth, popularity = (_read(spark, data, name) for name in ("lists", "truth", "popularity"))
+    one_slice = F.lit("all users").alias("slice")
+    return lists.select(F.lit("ours").alias("model"), one_slice, "*"), truth.select(one_slice, "*"), popularity
 
 
 def _lists(size: Size) -> np.ndarray:

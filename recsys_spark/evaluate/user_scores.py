@@ -51,8 +51,9 @@ def user_scores(
         places as the last cutoff has. Novelty is null for a user without a list.
     """
     bucket = F.pmod("owner", F.lit(user_buckets)).cast("int").alias("bucket")
-    runs = _runs(lists).withColumns({"slice": F.lit(None).cast("string"), "user_id": F.lit(None).cast("string")})
-    users = runs.unionByName(_wanted(truth)).select(bucket, "*")
+    listed, no_name = runs(lists), F.lit(None).cast("string")
+    both = listed.withColumns({"slice": no_name, "user_id": no_name}).unionByName(_wanted(truth))
+    users = both.select(bucket, "*")
     everywhere = F.explode(F.sequence(F.lit(0), F.lit(user_buckets - 1))).alias("bucket")
     known = _known(popularity, lists).select(everywhere, "*")
     work = partial(_scores_of_bucket, cutoffs=tuple(cutoffs), n_users=n_users)
@@ -66,7 +67,7 @@ def _fields(cutoffs: Sequence[int]) -> dict[str, str]:
     return names | metrics | {"wanted": "array<bigint>", "found": "array<bigint>"}
 
 
-def _runs(lists: DataFrame) -> DataFrame:
+def runs(lists: DataFrame) -> DataFrame:
     """``RUN_FIELDS``: places that follow each other in a list and in the data. A list may be cut anywhere."""
     hashes = [F.xxhash64("model").alias("model"), F.xxhash64("slice", "user_id").alias("owner")]
     places = lists.select(*hashes, F.col("rank").cast("int").alias("rank"), F.xxhash64("item_id").alias("item"))
