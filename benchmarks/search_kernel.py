@@ -21,7 +21,7 @@ USERS, ITEMS, SEEN = 512, 100_000, 20
 CASES = ((128, 10), (128, 100), (256, 10))
 """Width of the vectors and length of the list."""
 KERNELS = {"with AVX-512": "SkylakeX", "without": "Haswell"}
-REPEATS = 3
+REPEATS = 5
 
 
 def main() -> None:
