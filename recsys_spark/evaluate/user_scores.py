@@ -2,7 +2,7 @@
 
 Lists come as one row a place and leave Spark as such once: NumPy turns them into runs, one row a list as a rule, which
 meet the relevant items and the popularity of their users' bucket. Models, users and items travel as 64-bit hashes of
-their names, so that only numbers are moved; among ten million items two share a hash with a chance of 3 in a million.
+their names, so that only numbers are moved. Among ten million names two share a hash with a chance of 3 in a million.
 """
 
 from __future__ import annotations
@@ -238,6 +238,7 @@ def _judged_part(
     run = np.repeat(np.arange(len(length)), length)
     hit = wanted.among(owner[run], items)
     rank = first_rank[run[hit]] + hit - offsets[run[hit]]
+    hit, rank = (values[rank <= cutoffs[-1]] for values in (hit, rank))
     return _Judged(listed, surprise.cumsum(axis=1), run[hit], rank, popularity.group(items[hit]))
 
 

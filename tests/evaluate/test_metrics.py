@@ -127,6 +127,7 @@ def test_the_order_of_the_rows_does_not_matter_nor_where_their_batches_end(spark
     ]
     first, *others = (sorted(map(tuple, frame.collect())) for frame in found)
     assert [row[2] for row in first] == ["u", "v"]
+    assert [sum(row[-1]) for row in first] == [1, 1], "d has the fourth place, three are judged"
     assert all(other == first for other in others)
 
 
