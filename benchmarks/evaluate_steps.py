@@ -24,7 +24,7 @@ from recsys_spark.evaluate.user_scores import runs, user_scores
 
 ITEMS = 100_000
 USER_BUCKETS = 4
-REPEATS = 3
+REPEATS = 2
 
 
 def main(n_lists: int) -> None:
