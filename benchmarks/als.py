@@ -215,7 +215,7 @@ BENCHMARK = Benchmark(
     must_reach=1,
     aim=4,
     sizes={
-        "small": Size(users=100, items=50, events=2_000, rank=4, iterations=2),
+        "small": Size(users=200, items=80, events=4_000, rank=8, iterations=4),
         "medium": Size(users=60_000, items=10_000, events=3_000_000, rank=64, iterations=3),
         "full": Size(users=60_000, items=10_000, events=3_000_000, rank=128, iterations=10),
     },
