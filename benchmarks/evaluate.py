@@ -215,7 +215,7 @@ BENCHMARK = Benchmark(
     repeats=2,
     warm_up=True,
     note=(
-        "From one row a place the ratio that must be reached cannot be had: reading the rows alone takes a tenth of "
+        "From one row a place the ratio that must be reached cannot be had: reading the rows alone takes an eighth of "
         "what the faster baseline takes in all (docs/scale.md has the seconds of each step)."
     ),
 )
