@@ -19,6 +19,8 @@ GROUPS = 50
 """Users of a group take nine of ten items from the group."""
 ATTRIBUTES, HISTORY, FEATURES = 16, 20, 32
 """Lengths of the padded columns; the defaults of the settings."""
+LIKENESS = 1.0
+"""How long the part of a text vector is that its group decides, the item's own part being 1."""
 HELD_OUT_SHARE = 0.05
 
 
@@ -75,10 +77,17 @@ def _items(random: np.random.Generator, size: Size, held_out: np.ndarray) -> Map
     return {
         "item_idx": pa.array(number + 1, pa.int32()),
         "feature_idx": _integers(features),
-        "dense": list_column(random.standard_normal((size.items, size.dense), dtype=np.float32)),
+        "dense": list_column(_texts(random, number % GROUPS, size.dense)),
         "log_q": pa.array(np.full(size.items, -np.log(size.items), np.float32)),
         "is_held_out": pa.array(held_out[1:]),
     }
+
+
+def _texts(random: np.random.Generator, group: np.ndarray, width: int) -> np.ndarray:
+    """Vectors of unit length [items, width], those of a group a little alike, as texts of one category are."""
+    centre, own = (random.standard_normal((rows, width), dtype=np.float32) for rows in (GROUPS, len(group)))
+    vectors = LIKENESS * centre[group] + own
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def _integers(values: np.ndarray) -> pa.Array:

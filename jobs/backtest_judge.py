@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 
 from jobs.context import Job
 from recsys_spark.evaluate import comparison, metrics
+from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank.cells import layout_of
 from recsys_spark.rank.shelves import purchased
 from recsys_spark.rank.topn import top_n
@@ -21,7 +22,8 @@ def judge(job: Job, models: Collection[str] | None = None) -> None:
     candidates = comparison.candidate_items(fold.read("item_blocks"), job.with_fold("full").read("events")).persist()
     n_candidates = comparison.candidates_by_slice(candidates)
     job.describe("backtest: lists of every contender")
-    lists = comparison.judged_lists(_lists(fold, truth, candidates, models), truth).persist()
+    grid = fold.grid(truth.select("user_id").distinct().count(), candidates.count())
+    lists = comparison.judged_lists(_lists(fold, truth, candidates, models, grid), truth).persist()
     measured = metrics.measure(
         lists,
         truth,
@@ -30,6 +32,7 @@ def judge(job: Job, models: Collection[str] | None = None) -> None:
         k=backtest.k,
         n_candidates=n_candidates,
         n_users=interactions.select("user_id").distinct().count(),
+        user_buckets=grid.user_buckets,
         bootstrap=backtest.bootstrap,
         seed=backtest.seed,
     )
@@ -39,10 +42,10 @@ def judge(job: Job, models: Collection[str] | None = None) -> None:
         frame.unpersist()
 
 
-def _lists(fold: Job, truth: DataFrame, candidates: DataFrame, models: Collection[str] | None) -> DataFrame:
+def _lists(fold: Job, truth: DataFrame, candidates: DataFrame, models: Collection[str] | None, grid: Grid) -> DataFrame:
     """The best k of both item groups for each user of the truth, under each contender."""
     settings, users = fold.settings, truth.select("user_id").distinct()
-    discovery, grid = settings.rank.discovery_only, fold.grid(users.count(), candidates.count())
+    discovery = settings.rank.discovery_only
     contenders = comparison.contenders(row.asDict() for row in fold.read("route_weights").collect())
     return top_n(
         fold.read("user_blocks").join(users, "user_id", "left_semi"),

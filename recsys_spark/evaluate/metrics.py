@@ -11,19 +11,13 @@ item_recall = relevant pairs that are in the lists / relevant pairs, by how many
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import accumulate
-from math import log2
+from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.evaluate.bootstrap import with_intervals
-
-USER_METRICS = ("recall", "precision", "f1", "ndcg", "hit_rate", "novelty", "served")
-BUCKETS = ((0, "0"), (1, "1"), (2, "2"), (5, "3-5"), (10, "6-10"))
-"""Largest number of interactions, and the bucket's name; above the last it is ``MANY``."""
-MANY = ">10"
+from recsys_spark.evaluate.user_scores import BUCKET_BOUNDS, BUCKET_NAMES, USER_METRICS, user_scores
 
 
 def measure(
@@ -34,6 +28,7 @@ def measure(
     k: int,
     n_candidates: Mapping[str, int],
     n_users: int,
+    user_buckets: int,
     bootstrap: int,
     seed: int,
 ) -> DataFrame:
@@ -47,6 +42,7 @@ def measure(
         k: Places that are judged.
         n_candidates: Items a list could hold, by slice.
         n_users: Users with events, of whom ``popularity`` counts.
+        user_buckets: Tasks that the users are dealt to.
         bootstrap: Replicates of the interval; 0 makes low and high equal to the value.
         seed: Of the bootstrap.
 
@@ -55,12 +51,11 @@ def measure(
     """
     judged = lists.where(F.col("rank") <= k)
     wanted = truth.select("slice", "user_id", "item_id").distinct()
-    scores = user_scores(judged, wanted, popularity, (k,), n_users).join(buckets, "user_id", how="inner")
+    scores = user_scores(judged, wanted, popularity, (k,), n_users, user_buckets)
     named = [F.col(f"{metric}@{k}").alias(metric) for metric in USER_METRICS]
-    measured = with_intervals(
-        scores.select("model", "slice", "bucket", "user_id", *named), USER_METRICS, bootstrap, seed
-    )
-    others = _coverage(judged, wanted, n_candidates).unionByName(_item_recall(judged, wanted, popularity))
+    of_users = scores.join(buckets, "user_id", how="inner").select("model", "slice", "bucket", "user_id", *named)
+    measured = with_intervals(of_users, USER_METRICS, bootstrap, seed)
+    others = _coverage(judged, wanted, n_candidates).unionByName(_item_recall(scores))
     return measured.unionByName(others).select(
         "model", "slice", "bucket", "metric", F.lit(k).alias("k"), "value", "low", "high", "n_users"
     )
@@ -76,82 +71,10 @@ def interaction_buckets(truth: DataFrame, interactions: DataFrame) -> DataFrame:
 def _bucket_of(count: str) -> Column:
     """The bucket of a number of interactions; none is 0."""
     n = F.coalesce(count, F.lit(0))
-    bucket = F.lit(MANY)
-    for largest, name in reversed(BUCKETS):
+    bucket = F.lit(BUCKET_NAMES[-1])
+    for largest, name in reversed([*zip(BUCKET_BOUNDS, BUCKET_NAMES, strict=False)]):
         bucket = F.when(n <= largest, name).otherwise(bucket)
     return bucket.alias("bucket")
-
-
-def user_scores(
-    lists: DataFrame, truth: DataFrame, popularity: DataFrame, cutoffs: Sequence[int], n_users: int
-) -> DataFrame:
-    """One row for each model and user of the truth: model, slice, user_id, and METRIC@K of ``USER_METRICS``.
-
-    All cutoffs are taken in one pass over the lists. Novelty is null for a user without a list.
-    """
-    wanted = truth.groupBy("slice", "user_id").agg(F.collect_set("item_id").alias("wanted"))
-    found = _list_sums(lists, wanted, popularity, cutoffs, n_users)
-    sizes = wanted.select("slice", "user_id", F.size("wanted").alias("n_wanted"))
-    models = lists.select("model").distinct()
-    everyone = sizes.crossJoin(F.broadcast(models)).join(found, ["model", "slice", "user_id"], how="left")
-    return everyone.select("model", "slice", "user_id", *[one for k in cutoffs for one in _metrics_of_a_user(k)])
-
-
-def _metrics_of_a_user(k: int) -> list[Column]:
-    """``USER_METRICS`` of the first k places, from n_wanted and the sums of the list."""
-    listed, hits, gain = (F.coalesce(f"{name}@{k}", F.lit(0)) for name in ("listed", "hits", "gain"))
-    possible = F.least("n_wanted", F.lit(k))
-    metrics = {
-        "recall": hits / possible,
-        "precision": hits / F.lit(k),
-        # 2PR / (P + R) with P = hits / k and R = hits / possible
-        "f1": 2.0 * hits / (possible + F.lit(k)),
-        "ndcg": gain / _ideal_gain(possible, k),
-        "hit_rate": (hits > 0).cast("double"),
-        "novelty": F.when(listed > 0, F.col(f"surprise@{k}") / listed),
-        "served": (listed > 0).cast("double"),
-    }
-    return [metrics[name].alias(f"{name}@{k}") for name in USER_METRICS]
-
-
-def _list_sums(
-    lists: DataFrame, wanted: DataFrame, popularity: DataFrame, cutoffs: Sequence[int], n_users: int
-) -> DataFrame:
-    """For each list and cutoff: listed items, hits, their discounted gain, and the items' summed surprise in bits.
-
-    A user's relevant items travel as one array to the user's lists, which are thus shuffled once, by user, and are not
-    sorted: joined item by item they were shuffled and sorted by user and item, and shuffled again to be summed.
-    """
-    known = popularity.select("item_id", F.col("n_users").alias("met_by"))
-    surprise = F.log2(F.lit(float(max(n_users, 1))) / F.greatest(F.coalesce("met_by", F.lit(1)), F.lit(1)))
-    marked = (
-        lists.join(known, "item_id", how="left")
-        .join(wanted.hint("shuffle_hash"), ["slice", "user_id"], how="inner")
-        .select("model", "slice", "user_id", "rank", surprise.alias("surprise"), _gain().alias("gain"))
-    )
-    sums = [one for k in cutoffs for one in _sums_of_a_list(k)]
-    return marked.groupBy("model", "slice", "user_id").agg(*sums)
-
-
-def _gain() -> Column:
-    """1 / log2(rank + 1) of a hit; null of any other item."""
-    return F.when(F.array_contains("wanted", F.col("item_id")), 1.0 / F.log2(F.col("rank") + 1))
-
-
-def _sums_of_a_list(k: int) -> list[Column]:
-    judged = F.col("rank") <= k
-    return [
-        F.count(F.when(judged, 1)).alias(f"listed@{k}"),
-        F.count(F.when(judged, F.col("gain"))).alias(f"hits@{k}"),
-        F.sum(F.when(judged, F.col("gain"))).alias(f"gain@{k}"),
-        F.sum(F.when(judged, F.col("surprise"))).alias(f"surprise@{k}"),
-    ]
-
-
-def _ideal_gain(possible: Column, k: int) -> Column:
-    """Discounted gain of a list whose first ``possible`` places are hits."""
-    sums = accumulate(1.0 / log2(rank + 1) for rank in range(1, k + 1))
-    return F.element_at(F.array(*[F.lit(s) for s in sums]), possible.cast("int"))
 
 
 def _coverage(lists: DataFrame, truth: DataFrame, n_candidates: Mapping[str, int]) -> DataFrame:
@@ -166,17 +89,22 @@ def _coverage(lists: DataFrame, truth: DataFrame, n_candidates: Mapping[str, int
     return without_interval(pairs.withColumn("bucket", F.lit("all")), "coverage", value)
 
 
-def _item_recall(lists: DataFrame, truth: DataFrame, popularity: DataFrame) -> DataFrame:
+def _item_recall(scores: DataFrame) -> DataFrame:
     """The share of the relevant pairs that the lists hold, by how many users had met the item."""
-    met = popularity.select("item_id", "n_users")
-    wanted = truth.join(met, "item_id", how="left").select("slice", "user_id", "item_id", _bucket_of("n_users"))
-    sizes = wanted.groupBy("slice", "bucket").agg(
-        F.count("*").alias("pairs"), F.count_distinct("user_id").alias("n_users")
+    pairs = F.posexplode(F.arrays_zip("wanted", "found")).alias("group", "pairs")
+    sums = (
+        scores.select("model", "slice", pairs)
+        .groupBy("model", "slice", "group")
+        .agg(
+            F.sum("pairs.wanted").alias("wanted"),
+            F.sum("pairs.found").alias("found"),
+            F.count_if(F.col("pairs.wanted") > 0).alias("n_users"),
+        )
+        .where("wanted > 0")
     )
-    hits = lists.join(wanted, ["slice", "user_id", "item_id"], how="inner").groupBy("model", "slice", "bucket").count()
-    everything = lists.select("model").distinct().crossJoin(F.broadcast(sizes))
-    value = F.round(F.coalesce("count", F.lit(0)) / F.col("pairs"), 10)
-    return without_interval(everything.join(hits, ["model", "slice", "bucket"], how="left"), "item_recall", value)
+    bucket = F.array(*[F.lit(name) for name in BUCKET_NAMES])[F.col("group")].alias("bucket")
+    value = F.round(F.col("found") / F.col("wanted"), 10)
+    return without_interval(sums.select("*", bucket), "item_recall", value)
 
 
 def without_interval(rows: DataFrame, metric: str, value: Column) -> DataFrame:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from benchmarks import results, scaling, suite
+from benchmarks import results, scaling, search_kernel, suite
 from benchmarks.harness import Result, Usage
 from benchmarks.step import run_side
 
@@ -26,6 +26,10 @@ def test_sides_agree(name, spark, tmp_path):
         assert used.seconds > 0
         assert used.peak_gib > 0
     assert benchmark.check(size, data, {side: tmp_path / side for side in benchmark.sides})
+
+
+def test_the_search_kernel_is_timed():
+    assert search_kernel.million_pairs_a_second(width=4, length=3, users=20, items=200) > 0
 
 
 def test_time_that_grows_as_the_square_root_of_the_events_has_the_exponent_one_half():

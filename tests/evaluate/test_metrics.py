@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import conform
 from recsys_spark.evaluate.metrics import interaction_buckets, measure
+from recsys_spark.evaluate.user_scores import user_scores
 from tests.conftest import at
 from tests.frames import local_frame
 
@@ -28,6 +29,7 @@ def measured(spark, lists, truth, k=3, popularity=(("a", 4), ("b", 1)), bucket_o
         k,
         {s: 5 for s, _, _ in truth},
         n_users,
+        8,
         bootstrap,
         seed,
     )
@@ -101,6 +103,33 @@ def test_lists_of_users_outside_the_slice_and_repeated_truth_do_not_count(by_han
     assert by_hand["m", "outside", "all", "recall"].value == 1
     assert by_hand["m", "outside", "all", "coverage"].value == pytest.approx(1 / 5)
     assert "no_truth" not in {s for _, s, _, _ in by_hand}
+
+
+def test_each_model_is_judged_on_all_users(spark):
+    lists = [("good", "warm", "u", ["a"]), ("bad", "warm", "u", ["x"]), ("bad", "warm", "v", ["x", "b"])]
+    found = measured(spark, lists, [("warm", "u", "a"), ("warm", "v", "b")], bootstrap=0)
+    value = {(model, metric): row.value for (model, _, bucket, metric), row in found.items() if bucket == "all"}
+    assert [value[model, "hit_rate"] for model in ("good", "bad")] == [0.5, 0.5]
+    assert [value[model, "served"] for model in ("good", "bad")] == [0.5, 1.0]
+    of_items = {
+        (model, bucket): row.value for (model, _, bucket, metric), row in found.items() if metric == "item_recall"
+    }
+    assert of_items == {("good", "3-5"): 1.0, ("good", "1"): 0.0, ("bad", "3-5"): 0.0, ("bad", "1"): 1.0}
+
+
+def test_the_order_of_the_rows_does_not_matter_nor_where_their_batches_end(spark):
+    lists = [("m", "warm", u, rank, item) for u in "uv" for rank, item in enumerate("abcd", 1)]
+    truth = spark.createDataFrame([("warm", "u", "b"), ("warm", "v", "d"), ("warm", "v", "a")], TRUTH)
+    popularity = spark.createDataFrame([("a", 4)], POPULARITY)
+    orders = [lists, lists[::-1], lists[::2] + lists[1::2]]
+    found = [
+        user_scores(spark.createDataFrame(order, LISTS).coalesce(1), truth, popularity, (1, 3), 8, 3)
+        for order in orders
+    ]
+    first, *others = (sorted(map(tuple, frame.collect())) for frame in found)
+    assert [row[2] for row in first] == ["u", "v"]
+    assert [sum(row[-1]) for row in first] == [1, 1], "d has the fourth place, three are judged"
+    assert all(other == first for other in others)
 
 
 def test_buckets_split_the_slice_and_all_is_their_mean(by_hand):

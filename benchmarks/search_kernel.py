@@ -1,0 +1,64 @@
+"""How many pairs of user and item kernels.tiles searches in a CPU second, by width, length of list and BLAS kernels.
+
+    python -m benchmarks.search_kernel
+
+One thread, USERS users and ITEMS items, SEEN items of each user left out. Each kind of kernels has processes of its
+own, since OpenBLAS chooses as it is loaded; on processors without AVX-512 both columns are the same.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from recsys_spark.kernels.tiles import Mixture, Pairs, Scorers, Shelf, Side, top_n
+
+USERS, ITEMS, SEEN = 512, 100_000, 20
+CASES = ((128, 10), (128, 100), (256, 10))
+"""Width of the vectors and length of the list."""
+KERNELS = {"with AVX-512": "SkylakeX", "without": "Haswell"}
+REPEATS = 5
+
+
+def main() -> None:
+    """Print one table, in million pairs a CPU second."""
+    print("| width | list |", " | ".join(KERNELS), "|\n|---|---|" + "---|" * len(KERNELS))
+    for width, length in CASES:
+        found = [_in_process(kernels, width, length) for kernels in KERNELS.values()]
+        print(f"| {width} | {length} |", " | ".join(f"{one:.0f}" for one in found), "|", flush=True)
+
+
+def million_pairs_a_second(width: int, length: int, users: int = USERS, items: int = ITEMS) -> float:
+    """The best of REPEATS searches."""
+    random = np.random.default_rng(0)
+    user_side, item_side = (
+        Side(random.standard_normal((rows, width), dtype=np.float32), np.zeros(rows, np.int64))
+        for rows in (users, items)
+    )
+    met = (random.integers(0, items, (users, 1)) + np.arange(SEEN)) % items
+    seen = Pairs.of(np.repeat(np.arange(users), SEEN), met.ravel(), np.ones(met.size))
+    mixture = Mixture(np.ones((1, 1, 1)), np.ones((1, 1)), np.zeros((1, 1)))
+    shelf = Shelf(np.arange(items), length, exclude=True)
+    seconds = []
+    for _ in range(REPEATS):
+        began = time.process_time()
+        top_n(user_side, item_side, Scorers(((0, width),)), mixture, [shelf], seen)
+        seconds.append(time.process_time() - began)
+    return users * items / min(seconds) / 1e6
+
+
+def _in_process(kernels: str, width: int, length: int) -> float:
+    env = {**os.environ, "OPENBLAS_CORETYPE": kernels, "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "benchmarks.search_kernel", str(width), str(length)]
+    return float(subprocess.run(command, env=env, check=True, text=True, stdout=subprocess.PIPE).stdout)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(million_pairs_a_second(*map(int, sys.argv[1:])))
+    else:
+        main()
