@@ -1,7 +1,7 @@
 """One refresh for all end-to-end tests: Complete Journey's households, own files, spark-submit on a small cluster.
 
-The events are a twentieth of the real ones, so that the refresh takes minutes; every household and the attributes are all
-there. Ten users and ten items without any event are added.
+The events are a twentieth of the real ones, so that the refresh takes minutes; every household and the attributes are
+all there. Ten users and ten items without any event are added.
 """
 
 from __future__ import annotations
