@@ -193,10 +193,7 @@ def _tile(users: UserCell, items: Side, hidden: Pairs, keys: np.ndarray, plan: _
     chosen = label & free
     for start, width in users.scorers.spans:
         scores = users.side.vectors[:, start : start + width] @ items.vectors[:, start : start + width].T
-        # To a user to whom all items are alike the scorer says nothing.
-        told = np.flatnonzero(scores.max(axis=1) > scores.min(axis=1))
-        rows, columns = largest(np.where(free[told], scores[told], -np.inf), plan.top)
-        chosen[told[rows], columns] = True
+        chosen |= _best(scores, free, plan.top)
     for pairs in users.scorers.sparse:
         chosen[pairs.where(free[pairs.users, pairs.items]).largest(plan.top)] = True
     rest = free & ~chosen
@@ -209,6 +206,21 @@ def _tile(users: UserCell, items: Side, hidden: Pairs, keys: np.ndarray, plan: _
     in_window = hidden.at(rows, columns, keys.shape[1]) > 0
     scores = users.scorers.scores(users.side, items, rows, columns)
     return _Drawn(rows, columns, label[rows, columns], in_window, scores, weight)
+
+
+def _best(scores: np.ndarray, free: np.ndarray, count: int) -> np.ndarray:
+    """Where each row's ``count`` largest scores of free items are, ties to the lower column: boolean [users, items].
+
+    The items that a tie would bring to the top belong to them: without those, a scorer to which all items are alike
+    would be judged by an order among candidates that hold far more positives than the catalogue does.
+    """
+    found = np.zeros(scores.shape, bool)
+    alike = scores.max(axis=1) == scores.min(axis=1)
+    found[alike] = free[alike] & (np.cumsum(free[alike], axis=1) <= count)
+    told = np.flatnonzero(~alike)
+    rows, columns = largest(np.where(free[told], scores[told], -np.inf), count)
+    found[told[rows], columns] = True
+    return found
 
 
 def _random_keys(users: np.ndarray, items: np.ndarray) -> np.ndarray:

@@ -67,6 +67,15 @@ def test_the_best_of_each_scorer_is_among_the_candidates(shop, rows):
         assert best["item_id"] in mine
 
 
+def test_where_a_scorer_finds_all_items_alike_those_that_the_tie_puts_first_are_candidates(shop, rows):
+    for item in shop.items:
+        start, width = LAYOUT["popularity"]
+        item["vector"][start : start + width] = [1.0] * width
+    mine = {row["item_id"] for row in found(shop, rows, truth_of(("u1", "i07")))}
+    known = sorted(item["item_id"] for item in shop.items if item["item_group"] == "established")
+    assert set(known[: DRAW.top]) <= mine
+
+
 def test_the_draw_does_not_depend_on_the_buckets_and_respects_its_size(shop, rows):
     truth = truth_of(*[(user["user_id"], "i01") for user in shop.users])
     one, many = (found(shop, rows, truth, grid=Grid(buckets, 1)) for buckets in (1, 5))
