@@ -15,9 +15,10 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
+from jobs.command_line import settings_parser, told
 from jobs.context import Job, as_of_by_run, log, with_stage
 from recsys_spark.config import load_settings
-from recsys_spark.errors import PrerequisiteError, RecsysError
+from recsys_spark.errors import PrerequisiteError
 from recsys_spark.lake import Lake
 from recsys_spark.session import open_session
 from recsys_spark.sources.jdbc import driver_packages
@@ -31,16 +32,8 @@ _STORAGE_FAULT = re.compile(
 
 def parser(name: str, about: str) -> argparse.ArgumentParser:
     """The arguments that every job takes."""
-    arguments = argparse.ArgumentParser(prog=f"recsys {name}", description=about)
-    arguments.add_argument("--conf", default="conf/demo.yaml", help="settings file (YAML); conf/ holds examples")
-    arguments.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override one setting, such as --set als.rank=32; may be repeated",
-    )
+    override = "override one setting, such as --set als.rank=32"
+    arguments = settings_parser(name, about, "settings file (YAML); conf/ holds examples", override)
     arguments.add_argument(
         "--as-of",
         type=_instant,
@@ -65,19 +58,18 @@ def run_job(
 ) -> int:
     """Parse, open, run, and turn an error a user can act on into one message and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    for told in (log.name, "recsys_spark"):
-        logging.getLogger(told).setLevel(logging.INFO)
+    for logger in (log.name, "recsys_spark"):
+        logging.getLogger(logger).setLevel(logging.INFO)
     accepted = parser(name, about or "")
     if add_arguments:
         add_arguments(accepted)
     arguments = accepted.parse_args(argv)
-    try:
+
+    def work() -> None:
         job = open_job(name, arguments)
         with_storage_told(lambda: with_stage(name, lambda: run(job)))
-    except RecsysError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+
+    return told(work)
 
 
 def with_storage_told(work: Callable[[], None]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from jobs import checks
 from jobs.checks import Check
+from jobs.command_line import settings_parser
 from recsys_spark.errors import PrerequisiteError
 from recsys_spark.session import DELTA_PACKAGE
 
@@ -45,16 +45,7 @@ def report(found: Sequence[Check], console: Console) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command."""
-    parser = argparse.ArgumentParser(prog="recsys doctor", description=__doc__)
-    parser.add_argument("--conf", default="conf/demo.yaml", help="settings file to check")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override one setting; may be repeated",
-    )
+    parser = settings_parser("doctor", __doc__, "settings file to check", "override one setting")
     parser.add_argument("--constraints", type=Path, default=Path("constraints.txt"), help="default: constraints.txt")
     arguments = parser.parse_args(argv)
     return report(examine(arguments.conf, arguments.overrides, arguments.constraints), Console())

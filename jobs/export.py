@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from jobs.reading import open_release, reading_parser, told
+from jobs.command_line import told
+from jobs.reading import open_release, reading_parser
 from recsys_spark.contracts import ALL_TABLES
 from recsys_spark.lake.export import FORMATS, write_files
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 
+from jobs.command_line import settings_parser
 from recsys_spark.config import load_settings
 from recsys_spark.config.settings import PrivacySettings
-from recsys_spark.errors import RecsysError
 from recsys_spark.lake import Lake, Release, current_release
 from recsys_spark.secret import keys_of
 from recsys_spark.session import open_session
@@ -19,17 +17,8 @@ from recsys_spark.session import open_session
 
 def reading_parser(name: str, about: str) -> argparse.ArgumentParser:
     """The arguments of a command that reads a release."""
-    arguments = argparse.ArgumentParser(prog=f"recsys {name}", description=about)
-    arguments.add_argument("--conf", default="conf/demo.yaml", help="settings file (YAML) that names the lake")
-    arguments.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override one setting, such as --set lake.path=/data/lake; may be repeated",
-    )
-    return arguments
+    override = "override one setting, such as --set lake.path=/data/lake"
+    return settings_parser(name, about, "settings file (YAML) that names the lake", override)
 
 
 @dataclass(frozen=True)
@@ -64,13 +53,3 @@ def open_release(name: str, arguments: argparse.Namespace) -> Reading:
     settings = load_settings(arguments.conf, arguments.overrides)
     lake = Lake(open_session(settings.spark, f"recsys {name}"), settings.lake.path)
     return Reading(lake, current_release(lake), settings.privacy)
-
-
-def told(work: Callable[[], None]) -> int:
-    """Do the work; an error that a user can act on becomes one message and its exit code."""
-    try:
-        work()
-    except RecsysError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0

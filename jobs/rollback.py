@@ -9,7 +9,8 @@ import uuid
 from argparse import Namespace
 from collections.abc import Sequence
 
-from jobs.reading import open_release, reading_parser, told
+from jobs.command_line import told
+from jobs.reading import open_release, reading_parser
 from recsys_spark.lake import Commit, roll_back
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from jobs.backtest_page import page_path
+from jobs.command_line import told
 from jobs.portrait_tables import item_parts, user_parts
-from jobs.reading import Reading, open_release, reading_parser, told
+from jobs.reading import Reading, open_release, reading_parser
 from recsys_spark.lake.portrait import item_portrait, sample_users, user_portrait
 
 

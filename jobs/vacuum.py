@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from jobs.reading import reading_parser, told
+from jobs.command_line import told
+from jobs.reading import reading_parser
 from recsys_spark.config import load_settings
 from recsys_spark.lake import Lake, vacuum
 from recsys_spark.session import open_session
