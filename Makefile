@@ -32,7 +32,7 @@ test: test-prerequisites check $(STAMPS)/drivers ## set up, check, and run all t
 	@$(BIN)/python -m pytest
 
 test-faults: test-prerequisites setup $(STAMPS)/drivers ## kill, starve and mistreat real refreshes; takes hours
-	@$(BIN)/python -m pytest tests/faults -m faults
+	@$(BIN)/python -m pytest tests/faults tests/e2e -m faults
 
 check: setup ## set up, then ruff, mypy and import-linter
 	@$(BIN)/ruff check .

@@ -21,16 +21,18 @@ from pyspark.sql import functions as F
 
 from benchmarks.harness import Benchmark, Work
 from benchmarks.session import local_session
-from recsys_spark.config.settings import AlsSettings
+from recsys_spark.config.settings import AlsSettings, RankSettings
 from recsys_spark.kernels.arrow import matrix
-from recsys_spark.warm.als import fit_als
+from recsys_spark.kernels.grid import Grid
+from recsys_spark.warm.als import fit_als, ratings
+from recsys_spark.warm.fold_in import fold_in
 
 K = 10
 GROUPS = 40
 """Tastes: a user takes four of five items from the own group."""
 JUDGED = 2_000
 """Users of whom one item is held out."""
-SETTINGS = AlsSettings(regularization=0.1)
+SETTINGS, RANK = AlsSettings(regularization=0.1), RankSettings()
 OBJECTIVE_TOLERANCE, NDCG_TOLERANCE = 0.01, 0.01
 BLOCKS_PER_CORE = 2
 """Of the tuned baseline. Spark's own default is 10 blocks of users and of items, whatever the machine."""
@@ -66,9 +68,13 @@ def ours(size: Size, data: Path, out: Path) -> Work:
     settings = SETTINGS.model_dump(include={"regularization", "alpha", "browse_weight", "seed", "checkpoint"})
 
     def work() -> None:
-        fitted = fit_als(met, users, items, rank=size.rank, iterations=size.iterations, **settings)
-        for name, factors in zip(("user", "item"), fitted, strict=True):
-            factors.write.parquet(str(out / name))
+        learned = fit_als(met, users, items, rank=size.rank, iterations=size.iterations, **settings)
+        learned.write.parquet(str(out / "item"))
+        factors = met.sparkSession.read.parquet(str(out / "item"))
+        grid = Grid.of(users.count(), items.count(), RANK.users_per_task, RANK.items_per_task, 2)
+        sizes = {"rank": size.rank, "regularization": SETTINGS.regularization, "alpha": SETTINGS.alpha}
+        rated = ratings(met, SETTINGS.browse_weight)
+        fold_in(rated, factors, **sizes, grid=grid).write.parquet(str(out / "user"))
 
     return work
 

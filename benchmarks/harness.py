@@ -68,6 +68,8 @@ class Benchmark:
     repeats: int = 3
     warm_up: bool = False
     """Whether each side does the small size first, unmeasured: a JVM compiles what it has run for a while."""
+    against: str = ""
+    """The side that stands beside ours in the table; unset, the fastest of the others."""
     note: str = ""
     """What a reader must know to judge the figure."""
 

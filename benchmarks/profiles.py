@@ -22,10 +22,12 @@ from recsys_spark.config.settings import ProfileSettings, VectorSettings
 from recsys_spark.config.source import SyntheticSource
 from recsys_spark.contracts import table
 from recsys_spark.profiles.interactions import interactions
-from recsys_spark.profiles.profile import user_features, user_profiles
+from recsys_spark.profiles.profile import user_encoding, user_features, user_profiles
 from recsys_spark.sources.catalogue import END
 from recsys_spark.sources.synthetic import make_shop
+from recsys_spark.vectors.describe import item_encoding
 from recsys_spark.vectors.item_vectors import item_features, item_vectors
+from recsys_spark.vectors.text import item_terms
 
 EVENTS_PER_USER = 30.0
 SETTINGS, VECTORS = ProfileSettings(), VectorSettings()
@@ -86,33 +88,45 @@ def ours(size: Size, data: Path, out: Path) -> Work:
                 **half_life,
             ),
         )
-        features = user_features(users, max_features=SETTINGS.max_features, min_holders=SETTINGS.min_feature_holders)
+        bins = written("user_encoding", user_encoding(users))
+        features = user_features(
+            users, bins, max_features=SETTINGS.max_features, min_holders=SETTINGS.min_feature_holders
+        )
         profiles = user_profiles(
             users,
             events,
             met,
             items,
+            bins,
             written("user_features", features),
             END,
+            kept=None,
             warm_from_items=SETTINGS.warm_from_items,
             inactive_after_days=SETTINGS.inactive_after_days,
             **half_life,
         )
         written("user_profiles", profiles)
-        described = {"pairs": VECTORS.pairs, "price_bins": VECTORS.price_bins}
+        bins = written("item_encoding", item_encoding(items, price_bins=VECTORS.price_bins))
         known = item_features(
-            items, max_features=VECTORS.max_features, min_holders=VECTORS.min_feature_holders, **described
+            items,
+            bins,
+            max_features=VECTORS.max_features,
+            min_holders=VECTORS.min_feature_holders,
+            pairs=VECTORS.pairs,
         )
         vectors = item_vectors(
             items,
             events,
             met,
+            bins,
             written("item_features", known),
+            item_terms(items.limit(0)),
             END,
+            kept=None,
+            pairs=VECTORS.pairs,
             text_width=0,
             session_width=0,
             **half_life,
-            **described,
         )
         written("item_vectors", vectors)
 

@@ -44,6 +44,7 @@ def record(benchmark: Benchmark, result: Result, remark: str, folder: Path = FOL
         "must_reach": benchmark.must_reach,
         "aim": benchmark.aim,
         "unit": benchmark.unit,
+        "against": benchmark.against,
         "reached": benchmark.reached(statistics.median(result.figures), benchmark.must_reach),
         "note": benchmark.note,
         "remark": remark,
@@ -66,7 +67,8 @@ def page(known: Mapping[str, Any]) -> str:
 def _row(name: str, found: Mapping[str, Any]) -> str:
     figures, unit = found["figures"], found["unit"]
     ours, *others = _medians(found["rounds"]).items()
-    others = sorted(others, key=lambda pair: pair[1]["seconds"])
+    against = found.get("against", "")
+    others = sorted(others, key=lambda pair: (pair[0] != against, pair[1]["seconds"]))
     cells = [
         f"[{name}](#{name})",
         f"**{statistics.median(figures):.2f} {unit}**" + ("" if found["reached"] else " (below)"),

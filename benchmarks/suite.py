@@ -6,7 +6,7 @@ import importlib
 
 from benchmarks.harness import Benchmark
 
-NAMES = ("topn", "als", "evaluate", "loader", "profiles", "horovod", "training", "scaling")
+NAMES = ("topn", "als", "evaluate", "loader", "profiles", "horovod", "training", "refresh", "scaling")
 
 
 def load(name: str) -> Benchmark:

@@ -1,37 +1,103 @@
 """Put all scorers of each user and item side by side, and write the sparse boosts.
 
 Reads events, interactions, profiles and item vectors, the features of both, the ALS factors and the tower vectors;
-writes blocks, user_blocks, item_blocks and boosts.
+writes blocks, user_blocks, item_blocks and boosts, and what was learned to make them. An update makes those of changed
+users and new items with what the last full refresh learned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+from pyspark.sql import DataFrame
 
 from jobs.command import run_job
 from jobs.context import Job
-from recsys_spark.blocks.build import Inputs, make_blocks, make_boosts, make_layout, make_targets
+from recsys_spark.blocks.build import (
+    Inputs,
+    learn_item_map,
+    learn_tables,
+    make_boosts,
+    make_calendar,
+    make_content_boosts,
+    make_item_blocks,
+    make_layout,
+    make_targets,
+    make_user_blocks,
+    make_user_svd,
+)
+from recsys_spark.blocks.content import without_items
+from recsys_spark.blocks.layout import Layout
+from recsys_spark.blocks.learned import TABLES as LEARNED
+from recsys_spark.blocks.learned import Learned
+from recsys_spark.blocks.moment import item_moments
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.keep import keeping
 from recsys_spark.vectors.describe import pair_mask
 
-OUTPUTS = ("blocks", "user_blocks", "item_blocks", "boosts")
+OUTPUTS = ("blocks", "item_blocks", *LEARNED, "user_blocks", "boosts")
 TABLES = ("events", "interactions", "user_profiles", "item_vectors", "user_factors", "item_factors", "tower_vectors")
 
 
 def run(job: Job) -> None:
-    """Fit the maps from attributes, assemble the vectors, write the four tables."""
-    settings, inputs = job.settings.blocks, inputs_of(job)
+    """Learn of everyone, where this is no update; then the vectors and boosts of those to describe."""
+    inputs = inputs_of(job)
+    tables = _learn(job, inputs) if job.base is None else {name: job.read(name) for name in LEARNED}
+    layout, learned = Layout.of_rows(job.read("blocks").collect()), Learned.read(tables)
+    if job.base is not None:
+        new = replace(inputs, item_vectors=job.new("item_vectors", "item_id"))
+        found = make_item_blocks(new, layout, learned.maps.item_blocks, None, None)
+        job.write("item_blocks", job.with_new("item_blocks", found))
+    theirs = _of_changed(job, inputs)
+    svd = make_user_svd(theirs, job.read("item_blocks"), layout)
+    job.write("user_blocks", job.with_unchanged("user_blocks", make_user_blocks(theirs, layout, learned, svd)))
+    grid = job.grid(theirs.user_profiles.count(), inputs.item_vectors.count())
+    job.write("boosts", _boosts(job, inputs, make_boosts(theirs, job.settings.blocks, learned, grid)))
+
+
+def _learn(job: Job, inputs: Inputs) -> dict[str, DataFrame]:
+    """The layout and the items' blocks are written; the tables of what was learned come back."""
+    settings = job.settings.blocks
     layout = make_layout(inputs, settings, rank=job.settings.als.rank, deep_width=deep_width(job))
+    job.write("blocks", job.spark.createDataFrame(layout.rows, spark_schema(table("blocks"))))
+    when = make_calendar(inputs, settings, layout)
     with keeping() as keep:
         targets = make_targets(inputs, settings, layout, keep)
-        users, items = make_blocks(inputs, settings, layout, targets, keep)
-        job.write("blocks", job.spark.createDataFrame(layout.rows, spark_schema(table("blocks"))))
-        job.write("user_blocks", users)
-        job.write("item_blocks", items)
-    grid = job.grid(inputs.user_profiles.count(), inputs.item_vectors.count())
-    job.write("boosts", make_boosts(inputs, settings, grid, seed=job.settings.backtest.seed))
+        predicted = learn_item_map(inputs, settings, layout, targets)
+        moments = item_moments(inputs.interactions, when) if layout.moment else None
+        job.write("item_blocks", make_item_blocks(inputs, layout, predicted, targets, moments))
+    svd = make_user_svd(inputs, job.read("item_blocks"), layout)
+    found = learn_tables(inputs, settings, layout, predicted, when, svd, seed=job.settings.backtest.seed)
+    return {name: job.keep_for_updates(name, frame) for name, frame in found.items()}
+
+
+def _of_changed(job: Job, inputs: Inputs) -> Inputs:
+    """The inputs with the rows of those users alone whom this run describes."""
+    return replace(
+        inputs,
+        events=job.changed(inputs.events),
+        interactions=job.changed(inputs.interactions),
+        user_profiles=job.changed(inputs.user_profiles),
+        user_factors=job.changed(inputs.user_factors),
+    )
+
+
+def _boosts(job: Job, inputs: Inputs, theirs: DataFrame) -> DataFrame:
+    """In an update, also the boosts of all others: as they were, but new items compete for places among the new."""
+    before, boosts = job.before("item_vectors"), job.before("boosts")
+    if before is None or boosts is None:
+        return theirs
+    changed = job.read("changed_users").select("user_id")
+    others = boosts.join(changed, "user_id", "left_anti")
+    among = inputs.item_vectors.where("n_events = 0")
+    if not among.join(before.select("item_id"), "item_id", "left_anti").isEmpty():
+        met = inputs.interactions.join(changed, "user_id", "left_anti")
+        grid = job.grid(inputs.user_profiles.count(), among.count())
+        found = make_content_boosts(replace(inputs, interactions=met), job.settings.blocks, among, grid)
+        others = others if found is None else without_items(others, among).unionByName(found)
+    return theirs.unionByName(others)
 
 
 def inputs_of(job: Job) -> Inputs:

@@ -13,11 +13,23 @@ from pyspark.sql import DataFrame, SparkSession
 
 from recsys_spark.config import Settings
 from recsys_spark.config.load import settings_sha256
+from recsys_spark.contracts import table
 from recsys_spark.errors import NotFoundError
 from recsys_spark.kernels.grid import Grid
-from recsys_spark.lake import Commit, Lake, claim, require_claim, title_of
+from recsys_spark.lake import Commit, Lake, Release, claim, require_claim, title_of
 
 log = logging.getLogger("recsys")
+
+
+@dataclass(frozen=True)
+class Base:
+    """The release that an update brings up to date."""
+
+    release: Release
+    learned_as_of: datetime
+    """As-of time of the full refresh that learned what the release was made with; ages count back from it."""
+    everyone: bool = False
+    """Whether everyone is described and scored anew, changed or not."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,8 @@ class Job:
     """Mark of the key of the pseudonyms, while an ingest writes."""
     driver: str = ""
     """Token of this driver where it claimed the run, as a refresh does."""
+    base: Base | None = None
+    """What an update stands on; None in a full refresh and in a step that is run by itself."""
     arguments: argparse.Namespace = field(default_factory=argparse.Namespace)
 
     @property
@@ -46,7 +60,7 @@ class Job:
 
     @property
     def cutoff(self) -> datetime:
-        """The as-of time that ages count back from.
+        """Events before this time are used.
 
         Raises:
             NotFoundError: neither --as-of nor an ingest in this lake says it.
@@ -56,11 +70,20 @@ class Job:
         return self.as_of
 
     @property
+    def ages_from(self) -> datetime:
+        """The time that ages count back from.
+
+        An update takes that of the full refresh, so that who did nothing since does not change.
+        """
+        return self.base.learned_as_of if self.base else self.cutoff
+
+    @property
     def commit(self) -> Commit:
         """Metadata for this run's commits."""
         as_of = self.as_of.isoformat() if self.as_of else ""
         written = settings_sha256(self.settings)
-        return Commit(self.run_id, self.fold, as_of, written, self.source_sha256, self.key_mark)
+        base_run_id = self.base.release.run_id if self.base else ""
+        return Commit(self.run_id, self.fold, as_of, written, self.source_sha256, self.key_mark, base_run_id)
 
     @property
     def asked_as_of(self) -> datetime | None:
@@ -89,7 +112,7 @@ class Job:
         return replace(self, lake=self.lake.with_fold(fold))
 
     def read(self, name: str) -> DataFrame:
-        """A table of this fold: the version that this run committed, else the latest.
+        """A table of this fold: the version that this run committed, else in an update its base's, else the latest.
 
         The backtest fold has no users, items or quality counts of its own and reads the full fold's.
         """
@@ -98,9 +121,39 @@ class Job:
         if key not in self.versions:
             commit = replace(self.commit, fold=lake.fold)
             version = lake.committed(name, commit)
+            if version is None and self.base:
+                version = self.base.release.tables.get(title_of(*key))
             if version is not None:
                 self.versions[key] = version
         return lake.read(name, self.versions.get(key))
+
+    def before(self, name: str) -> DataFrame | None:
+        """In an update, a table as its base has it; else None."""
+        return self.base.release.read(self.lake, title_of(self.fold, name)) if self.base else None
+
+    def changed(self, frame: DataFrame) -> DataFrame:
+        """In an update, the rows of the users whom it describes anew; else all rows."""
+        if self.base is None:
+            return frame
+        return frame.join(self.read("changed_users").select("user_id"), "user_id", "left_semi")
+
+    def with_unchanged(self, name: str, rows: DataFrame) -> DataFrame:
+        """In an update, the rows and those that its base has of all other users; else the rows."""
+        before = self.before(name)
+        if before is None:
+            return rows
+        others = before.join(self.read("changed_users").select("user_id"), "user_id", "left_anti")
+        return rows.select(*others.columns).unionByName(others)
+
+    def new(self, name: str, key: str) -> DataFrame:
+        """In an update, the rows of a table whose key its base lacks; else all rows."""
+        rows, before = self.read(name), self.before(name)
+        return rows if before is None else rows.join(before.select(key), key, "left_anti")
+
+    def with_new(self, name: str, rows: DataFrame) -> DataFrame:
+        """In an update, the rows behind all that its base has; else the rows."""
+        before = self.before(name)
+        return rows if before is None else before.unionByName(rows.select(*before.columns))
 
     def write(self, name: str, frame: DataFrame) -> None:
         """Replace a table of this fold in one commit.
@@ -108,11 +161,35 @@ class Job:
         Raises:
             ConflictError: another driver took the run over, or committed to the table meanwhile.
         """
+        self._committed(name, lambda: self.lake.overwrite(name, frame, self.commit))
+
+    def keep_for_updates(self, name: str, frame: DataFrame) -> DataFrame:
+        """Replace a table that updates read again, and hand back what it holds; where none will, the frame itself."""
+        if not self.outputs([name]):
+            return frame
+        self.write(name, frame)
+        return self.read(name)
+
+    def extend(self, name: str, frame: DataFrame) -> None:
+        """In an update, add rows to a table as its base has it, in one commit.
+
+        Raises:
+            ConflictError: as :meth:`write`.
+        """
+        base = self.base.release.tables[title_of(self.fold, name)] if self.base else 0
+        self._committed(name, lambda: self.lake.extend(name, frame, self.commit, base))
+
+    def _committed(self, name: str, commit: Callable[[], int]) -> None:
         started = time.monotonic()
         self.require_claim()
-        version = self.lake.overwrite(name, frame, self.commit)
+        version = commit()
         self.versions[(self.fold, name)] = version
         log.info("  %s: version %d in %.1f s", title_of(self.fold, name), version, time.monotonic() - started)
+
+    def outputs(self, names: Sequence[str]) -> list[str]:
+        """Which of a step's tables this run writes: an update keeps what was learned, and none follows a backtest."""
+        kept = [name for name in names if not (self.base and table(name).learned)]
+        return [name for name in kept if self.fold == "full" or not table(name).for_updates]
 
     def finished(self, names: Sequence[str]) -> bool:
         """Whether this run has committed all of these tables already."""

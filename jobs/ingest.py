@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from pyspark import StorageLevel
+from pyspark.sql import DataFrame
+from pyspark.sql.functions import lit
 
 from jobs.command import run_job
 from jobs.context import Job, log
@@ -14,21 +16,23 @@ from jobs.hiding import hidden, keys_of_lake, mark_of
 from jobs.pipeline import require_same_start
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
-from recsys_spark.events.clean import check_balance, judge, latest_plausible, require_events, settle
+from recsys_spark.events.clean import Cleaned, check_balance, judge, latest_plausible, require_events, settle
+from recsys_spark.events.merge import changed_users, items_with_new, new_events, since, upserted, window_start
 from recsys_spark.sources.drift import require_same_columns
 from recsys_spark.sources.fingerprint import fingerprint
 from recsys_spark.sources.formats import readable
 from recsys_spark.sources.raw import RawTables, SourceColumn
 from recsys_spark.sources.read import read_source
 
-OUTPUTS = ("events", "users", "items", "quarantine", "data_quality", "source_columns")
+OUTPUTS = ("events", "users", "items", "quarantine", "data_quality", "source_columns", "changed_users")
 
 
 def run(job: Job) -> None:
     """Read the source, judge its rows once, write the tables; drift and quality first, so that bad input writes none.
 
     Events count up to the as-of time that was asked for, else up to the latest plausible one: a lake that holds an
-    earlier day moves on with its source.
+    earlier day moves on with its source. An update judges the rows of its window, and adds what is new to the tables
+    of the release that it stands on.
     """
     require_same_start(job)
     keys = keys_of_lake(job.lake, job.settings.privacy)
@@ -38,7 +42,8 @@ def run(job: Job) -> None:
     source_sha256 = fingerprint(job.spark, job.settings.source)
     as_of = job.asked_as_of or _as_of(job, raw)
     job = replace(job, as_of=as_of, source_sha256=source_sha256, key_mark=mark_of(keys))
-    judged = judge(raw.events, raw.users, raw.items, as_of, job.settings.cleaning)
+    events = since(raw.events, _window(job)) if job.base else raw.events
+    judged = judge(events, raw.users, raw.items, as_of, job.settings.cleaning)
     kept = [frame.persist(StorageLevel.MEMORY_AND_DISK) for frame in (judged.events, judged.users, judged.items)]
     cleaned = settle(judged)
     try:
@@ -46,14 +51,47 @@ def run(job: Job) -> None:
             job.describe("ingest: judge every row")
             quality = cleaned.data_quality.collect()
             check_balance(quality)
-            require_events(quality)
-            for name in OUTPUTS[:-1]:
-                job.describe(f"ingest: write {name}")
-                job.write(name, getattr(cleaned, name))
+            if not job.base:
+                require_events(quality)
+            _write(job, cleaned)
             job.write("source_columns", job.spark.createDataFrame(raw.columns, spark_schema(table("source_columns"))))
+            job.write("changed_users", _changed_users(job))
     finally:
         for frame in kept:
             frame.unpersist()
+
+
+def _write(job: Job, cleaned: Cleaned) -> None:
+    """The tables of the cleaned rows; an update adds them to those of its base."""
+    before = {name: job.before(name) for name in ("events", "users", "items")}
+    job.describe("ingest: write events")
+    if before["events"] is None:
+        job.write("events", cleaned.events)
+    else:
+        job.extend("events", new_events(cleaned.events, before["events"], _window(job)))
+    users = cleaned.users if before["users"] is None else upserted(cleaned.users, before["users"], "user_id")
+    items = cleaned.items if before["items"] is None else items_with_new(cleaned.items, before["items"])
+    found = {"users": users, "items": items, "quarantine": cleaned.quarantine, "data_quality": cleaned.data_quality}
+    for name, frame in found.items():
+        job.describe(f"ingest: write {name}")
+        job.write(name, frame)
+
+
+def _window(job: Job) -> datetime:
+    """From when on an update reads events."""
+    as_of = job.base.release.as_of if job.base else job.cutoff
+    return window_start(as_of, job.settings.refresh.late_days)
+
+
+def _changed_users(job: Job) -> DataFrame:
+    """Whom an update describes anew; nobody in a full refresh, which describes everyone."""
+    users, before = job.read("users"), job.before("users")
+    if job.base is None or before is None:
+        return users.limit(0).select("user_id", lit("all").alias("reason"))
+    if job.base.everyone:
+        return users.select("user_id", lit("all").alias("reason"))
+    added = job.lake.added("events", job.versions[(job.fold, "events")])
+    return changed_users(added, users, before)
 
 
 def _require_same_columns(job: Job, raw: RawTables) -> None:

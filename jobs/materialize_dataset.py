@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pyspark.sql import DataFrame
+
 from jobs.command import run_job
 from jobs.context import Job
-from recsys_spark.dataset.materialize import training_tables
+from recsys_spark.dataset.materialize import scored_items, scored_users, training_tables
 
 OUTPUTS = ("training_examples", "training_users", "training_items")
 
@@ -15,7 +17,14 @@ FILES_PER_PROCESS = 8
 
 
 def run(job: Job) -> None:
-    """Materialise one fold's training tables."""
+    """Materialise one fold's training tables; in an update, the users and items that are scored anew."""
+    if job.base is None:
+        _write(job, _to_train(job))
+    else:
+        _write(job, _to_score(job))
+
+
+def _to_train(job: Job) -> dict[str, DataFrame]:
     settings = job.settings.coldstart
     tables = training_tables(
         job.read("interactions"),
@@ -28,8 +37,25 @@ def run(job: Job) -> None:
         held_out_share=settings.held_out_share,
         seed=settings.seed,
     )
-    files = FILES_PER_PROCESS * settings.processes
-    for name, frame in tables._asdict().items():
+    return tables._asdict()
+
+
+def _to_score(job: Job) -> dict[str, DataFrame]:
+    settings = job.settings.coldstart
+    users = scored_users(
+        job.changed(job.read("interactions")),
+        job.changed(job.read("user_profiles")),
+        job.read("item_vectors"),
+        attribute_length=settings.attribute_length,
+        history_length=settings.history_length,
+    )
+    new = scored_items(job.new("item_vectors", "item_id"), item_feature_length=settings.item_feature_length)
+    return {"training_users": users, "training_items": job.with_new("training_items", new)}
+
+
+def _write(job: Job, tables: dict[str, DataFrame]) -> None:
+    files = FILES_PER_PROCESS * job.settings.coldstart.processes
+    for name, frame in tables.items():
         job.describe(f"materialise {name}")
         # Round robin: every file, and so every process, gets the same number of rows.
         job.write(name, frame.repartition(files))

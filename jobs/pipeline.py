@@ -42,6 +42,8 @@ REFRESH = (
     *[Step(name, "full") for name in MODEL],
     Step("recommend", "full"),
 )
+UPDATE = (Step("ingest", "full"), *[Step(name, "full") for name in MODEL], Step("recommend", "full"))
+"""What brings a release up to date: the same steps, each for what changed, and none that learns."""
 
 
 def run_steps(job: Job, steps: Sequence[Step]) -> Job:
@@ -56,7 +58,7 @@ def run_steps(job: Job, steps: Sequence[Step]) -> Job:
         module = importlib.import_module(f"jobs.{step.name}")
         folded = job.with_fold(step.fold)
         require_not_ended(job.lake, job.run_id)
-        if folded.finished(module.OUTPUTS):
+        if folded.finished(folded.outputs(module.OUTPUTS)):
             log.info("%s: finished before, skipped", title)
         else:
             job.describe(title)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 
 from jobs.command import run_job
 from jobs.context import Job
+from recsys_spark.kernels.grid import Grid
+from recsys_spark.kernels.keep import keeping
 from recsys_spark.rank.audiences import audiences
 from recsys_spark.rank.cells import layout_of
-from recsys_spark.rank.diversity import searched_length, with_caps
+from recsys_spark.rank.diversity import is_capped, searched_length, with_caps
 from recsys_spark.rank.lists import coverage_gaps, model_version, recommendations
+from recsys_spark.rank.renewal import shelf_changes, with_arrivals, with_gone
 from recsys_spark.rank.shelves import available, purchased, shelf_items
 from recsys_spark.rank.topn import top_n
 from recsys_spark.rank.variants import Variant
@@ -20,27 +24,80 @@ OUTPUTS = ("recommendations", "item_audiences")
 
 
 def run(job: Job) -> None:
-    """Lists first, then audiences, both from the same blocks and weights."""
-    rank, items = job.settings.rank, job.read("items")
-    users, blocks, boosts = job.read("user_blocks"), available(job.read("item_blocks"), items), job.read("boosts")
-    interactions = job.read("interactions")
+    """Lists first, then audiences, both from the same blocks and weights.
+
+    An update makes the lists of users who changed, and of those whose lists items have left or might come into.
+    """
+    rank, items, users = job.settings.rank, job.read("items"), job.read("user_blocks")
     weights = job.read("route_weights").collect()
-    learned = Variant.from_rows("recsys", weights)
-    layout = layout_of(job.read("blocks").collect())
+    learned, blocks = Variant.from_rows("recsys", weights), available(job.read("item_blocks"), items)
+    scoring = Scoring(blocks, job.read("boosts"), layout_of(job.read("blocks").collect()), learned)
+    shelves = shelf_items(items, job.read("item_vectors"), rank.shelves)
     grid = job.grid(users.count(), blocks.count())
-    on_shelves = shelf_items(items, job.read("item_vectors"), rank.shelves)
-    bought = purchased(interactions)
-    job.describe("recommend: lists")
-    searched = {shelf.name: (searched_length(shelf), shelf.exclude_purchased) for shelf in rank.shelves}
-    top = top_n(users, blocks, boosts, layout, on_shelves, bought, [learned], searched,
-                grid.user_buckets, grid.item_shards)  # fmt: skip
-    top = with_caps(top, items, rank.shelves)
-    source = f"{job.run_id} as of {job.as_of.isoformat() if job.as_of else 'the latest event'}"
-    made_by = model_version(weights, job.read("training_log").collect()), source
-    job.write("recommendations",
-              recommendations(top, job.read("user_profiles"), items, interactions, boosts, *made_by))  # fmt: skip
+    with keeping() as keep:
+        listed = keep(_listed(job, scoring, shelves, grid).select("user_id"))
+        source = f"{job.run_id} as of {job.as_of.isoformat() if job.as_of else 'the latest event'}"
+        made_by = model_version(weights, job.read("training_log").collect()), source
+        job.describe("recommend: lists")
+        found = _lists(job, scoring, shelves, grid, listed, made_by)
+        before = job.before("recommendations")
+        if before is not None:
+            found = found.unionByName(before.join(listed, "user_id", "left_anti").select(*found.columns))
+        job.write("recommendations", found)
     job.describe("recommend: audiences of new items")
-    job.write("item_audiences", audiences(users, blocks, boosts, layout, learned, rank.audience_length, grid))
+    found = audiences(users, blocks, scoring.boosts, scoring.layout, learned, rank.audience_length, grid)
+    job.write("item_audiences", found)
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What scores a user with an item: the items that may be recommended, boosts, layout and weights."""
+
+    blocks: DataFrame
+    boosts: DataFrame
+    layout: dict[str, tuple[int, int]]
+    learned: Variant
+
+
+def _lists(
+    job: Job, scoring: Scoring, shelves: DataFrame, grid: Grid, listed: DataFrame, made_by: tuple[str, str]
+) -> DataFrame:
+    """The rows of recommendations of the users in ``listed``."""
+
+    def theirs(frame: DataFrame) -> DataFrame:
+        return frame if job.base is None else frame.join(listed, "user_id", "left_semi")
+
+    rank, items, met = job.settings.rank, job.read("items"), theirs(job.read("interactions"))
+    searched = {shelf.name: (searched_length(shelf), shelf.exclude_purchased) for shelf in rank.shelves}
+    boosts = theirs(scoring.boosts)
+    top = top_n(theirs(job.read("user_blocks")), scoring.blocks, boosts, scoring.layout, shelves, purchased(met),
+                [scoring.learned], searched, grid.user_buckets, grid.item_shards)  # fmt: skip
+    top = with_caps(top, items, rank.shelves)
+    return recommendations(top, theirs(job.read("user_profiles")), items, met, boosts, *made_by)
+
+
+def _listed(job: Job, scoring: Scoring, shelves: DataFrame, grid: Grid) -> DataFrame:
+    """user_id: whose lists this run makes."""
+    users, before = job.read("user_blocks"), job.before("recommendations")
+    items, vectors = job.before("items"), job.before("item_vectors")
+    if before is None or items is None or vectors is None:
+        return users
+    changed = job.read("changed_users").select("user_id")
+    arrived, gone = shelf_changes(shelf_items(items, vectors, job.settings.rank.shelves), shelves)
+    if not gone.isEmpty():
+        changed = changed.unionByName(with_gone(before, gone))
+    if not arrived.isEmpty():
+        if any(is_capped(shelf) for shelf in job.settings.rank.shelves):
+            return users  # what an arrival moves down may itself have been held back
+        others = users.join(changed, "user_id", "left_anti")
+        among = scoring.blocks.join(arrived.select("item_id"), "item_id", "left_semi")
+        best = {name: (1, exclude) for name, (_, exclude) in _shelves(job).items()}
+        top = top_n(others, among, scoring.boosts.join(arrived.select("item_id"), "item_id", "left_semi"),
+                    scoring.layout, arrived, purchased(job.read("interactions")), [scoring.learned], best,
+                    grid.user_buckets, 1)  # fmt: skip
+        lengths = {shelf.name: shelf.length for shelf in job.settings.rank.shelves}
+        changed = changed.unionByName(with_arrivals(before, top, lengths))
+    return changed.distinct()
 
 
 def gaps(job: Job) -> DataFrame:

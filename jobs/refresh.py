@@ -1,19 +1,23 @@
 """Run all steps in order, audit what they made, and publish it as one release.
 
+A full refresh learns everything anew. Where refresh.full_every_days allows it, a refresh is an update: it describes and
+scores the users and items that changed since the current release, with what the last full refresh learned.
+
 A refresh that was stopped resumes after its last finished step when it is run again with the same --run-id. Readers see
 the last published release until the new one is complete.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 
-from pyspark.sql.functions import desc
-
 from jobs.audit import audit
+from jobs.base import MODES, with_base
 from jobs.command import run_job
 from jobs.context import Job, log
-from jobs.pipeline import REFRESH, require_same_start, run_steps
+from jobs.pipeline import REFRESH, UPDATE, require_same_start, run_steps
+from recsys_spark.coldstart.launch import kept_sha256
 from recsys_spark.config.load import settings_json
 from recsys_spark.contracts import ALL_TABLES
 from recsys_spark.evaluate.audit import headline
@@ -29,7 +33,8 @@ def run(job: Job) -> None:
         require_same_start(job)
         log.info("run %s was published before; nothing to do", job.run_id)
         return
-    job = run_steps(job, REFRESH)
+    job = with_base(job)
+    job = run_steps(job, UPDATE if job.base else REFRESH)
     release = _release(job)
     found = audit(job)
     job.require_claim()
@@ -41,14 +46,14 @@ def run(job: Job) -> None:
 
 
 def _release(job: Job) -> Release:
-    trained = job.read("training_log").orderBy(desc("epoch")).first()
+    trained = job.read("training_log").collect()
     return Release(
         run_id=job.run_id,
         as_of=job.cutoff,
         state="",
         detail="",
         tables=_versions(job),
-        model_sha256=trained["weights_sha256"] if trained else "",
+        model_sha256=kept_sha256(trained) if trained else "",
         settings_sha256=job.commit.settings_sha256,
         settings=settings_json(job.settings),
         metrics=headline(job.with_fold("backtest").read("metrics"), job.settings.backtest.k),
@@ -56,7 +61,7 @@ def _release(job: Job) -> Release:
 
 
 def _versions(job: Job) -> dict[str, int]:
-    versions = {}
+    versions = dict(job.base.release.tables) if job.base else {}
     for fold in ("full", "backtest"):
         folded = job.with_fold(fold)
         for name in ALL_TABLES:
@@ -65,9 +70,19 @@ def _versions(job: Job) -> dict[str, int]:
     return versions
 
 
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--mode",
+        choices=MODES,
+        default="auto",
+        help="auto: an update where refresh.full_every_days allows it; full: learn everything anew; update: what "
+        "changed since the current release; rescore: everyone, with what the last full refresh learned",
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the refresh from the command line."""
-    return run_job("refresh", __doc__, run, argv)
+    return run_job("refresh", __doc__, run, argv, _arguments)
 
 
 if __name__ == "__main__":

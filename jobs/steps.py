@@ -47,12 +47,15 @@ STEPS: dict[str, Command] = {
         Command(
             "train_coldstart",
             "Train the two towers outside Spark, and keep what they say of everyone.",
-            ("training_examples", "training_users", "training_items"),
+            ("training_examples", "training_users", "training_items", "item_vectors"),
         ),
         Command(
             "build_blocks",
             "Put all scorers side by side: one vector a user, one an item, and sparse boosts.",
-            ("events", "interactions", *_FEATURES, *_PROFILES, "user_factors", "item_factors", "tower_vectors"),
+            (
+                *("events", "changed_users", "interactions", *_FEATURES, *_PROFILES),
+                *("user_factors", "item_factors", "tower_vectors"),
+            ),
         ),
         Command(
             "learn_weights",
@@ -62,7 +65,7 @@ STEPS: dict[str, Command] = {
         Command(
             "recommend",
             "Write every user's lists, and every new item's audience.",
-            ("items", "interactions", *_PROFILES, *_RANKING, "training_log"),
+            ("items", "changed_users", "interactions", *_PROFILES, *_RANKING, "training_log"),
         ),
         Command(
             "backtest",

@@ -6,28 +6,39 @@ from collections.abc import Sequence
 
 from jobs.command import run_job
 from jobs.context import Job
-from recsys_spark.warm.als import fit_als
+from recsys_spark.warm.als import fit_als, ratings
+from recsys_spark.warm.fold_in import fold_in
 
-OUTPUTS = ("user_factors", "item_factors")
+OUTPUTS = ("item_factors", "user_factors")
 
 
 def run(job: Job) -> None:
-    """Read interactions and positions; write user_factors and item_factors."""
-    settings = job.settings.als
-    user_factors, item_factors = fit_als(
-        job.read("interactions"),
-        job.read("user_profiles"),
-        job.read("item_vectors"),
+    """Learn the factors of items, and fold users in; an update folds those in who changed."""
+    settings, met = job.settings.als, job.read("interactions")
+    if job.base is None:
+        factors = fit_als(
+            met,
+            job.read("user_profiles"),
+            job.read("item_vectors"),
+            rank=settings.rank,
+            iterations=settings.iterations,
+            regularization=settings.regularization,
+            alpha=settings.alpha,
+            browse_weight=settings.browse_weight,
+            seed=settings.seed,
+            checkpoint=settings.checkpoint,
+        )
+        job.write("item_factors", factors)
+    users, items = job.changed(job.read("user_profiles")), job.read("item_factors")
+    found = fold_in(
+        ratings(job.changed(met), settings.browse_weight),
+        items,
         rank=settings.rank,
-        iterations=settings.iterations,
         regularization=settings.regularization,
         alpha=settings.alpha,
-        browse_weight=settings.browse_weight,
-        seed=settings.seed,
-        checkpoint=settings.checkpoint,
+        grid=job.grid(users.count(), items.count()),
     )
-    job.write("user_factors", user_factors)
-    job.write("item_factors", item_factors)
+    job.write("user_factors", job.with_unchanged("user_factors", found))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

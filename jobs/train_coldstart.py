@@ -11,13 +11,13 @@ from pathlib import Path
 from jobs.command import run_job
 from jobs.context import Job
 from jobs.horovod_spark import train_on_spark
-from recsys_spark.coldstart.launch import Trained, train
-from recsys_spark.coldstart.spec import TrainingSpec
+from recsys_spark.coldstart.launch import Trained, kept_sha256, score, train
+from recsys_spark.coldstart.spec import ScoringSpec, TrainingSpec
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.lake import TRIALS
 
-OUTPUTS = ("tower_vectors", "training_log")
+OUTPUTS = ("tower_vectors", "tower_weights", "training_log")
 GROUP_FIELDS = (
     "width",
     "hidden",
@@ -34,12 +34,21 @@ GROUP_FIELDS = (
 
 
 def run(job: Job) -> None:
-    """Train on one fold; with coldstart.enabled off both tables are empty."""
-    settings = job.settings.coldstart
-    if not settings.enabled:
-        for name in OUTPUTS:
+    """Train on one fold; in an update, score what changed with the weights that are kept.
+
+    With coldstart.enabled off all tables are empty.
+    """
+    if not job.settings.coldstart.enabled:
+        for name in job.outputs(OUTPUTS):
             job.write(name, job.spark.createDataFrame([], spark_schema(table(name))))
-        return
+    elif job.base is None:
+        _train(job)
+    else:
+        _score(job)
+
+
+def _train(job: Job) -> None:
+    settings = job.settings.coldstart
     spec = TrainingSpec(
         example_files=_files(job, "training_examples"),
         user_files=_files(job, "training_users"),
@@ -51,6 +60,30 @@ def run(job: Job) -> None:
         _store(job, train_on_spark(spec, settings.processes, settings.timeout_minutes))
     else:
         _store(job, train(spec, settings.processes, settings.launcher, settings.timeout_minutes))
+
+
+def _score(job: Job) -> None:
+    """Vectors of changed users and new items, beside those that the base has of all others."""
+    settings, before = job.settings.coldstart, job.before("tower_vectors")
+    items = job.before("item_vectors")
+    if before is None or items is None:
+        return
+    spec = ScoringSpec(
+        weight_files=_files(job, "tower_weights"),
+        user_files=_files(job, "training_users"),
+        item_files=_files(job, "training_items"),
+        folder=str(folder(job)),
+        weights_sha256=kept_sha256(job.read("training_log").collect()),
+        first_item=items.count() + 1,
+        width=settings.width,
+        hidden=settings.hidden,
+        temperature=settings.temperature,
+    )
+    vectors = score(spec, settings.timeout_minutes)
+    job.require_claim()
+    found = job.spark.read.schema(spark_schema(table("tower_vectors"))).parquet(f"file://{vectors}")
+    others = before.join(found.select("side", "idx"), ["side", "idx"], "left_anti")
+    job.write("tower_vectors", found.unionByName(others))
 
 
 def folder(job: Job) -> Path:
@@ -87,6 +120,7 @@ def _store(job: Job, trained: Trained) -> None:
     job.require_claim()  # a driver that took over while this one trained replaces the vectors
     job.describe("store tower vectors")
     job.write("tower_vectors", job.spark.read.parquet(f"file://{trained.vectors}"))
+    job.keep_for_updates("tower_weights", job.spark.read.parquet(f"file://{trained.weights}"))
     log_schema = spark_schema(table("training_log"))
     rows = [tuple(line[name] for name in log_schema.names) for line in trained.log]
     job.write("training_log", job.spark.createDataFrame(rows, log_schema).coalesce(1))

@@ -64,13 +64,6 @@ def item_targets(
     return known.where(whole).select("item_id", "feature_idx", target.alias("target"))
 
 
-def part_of_target(name: str, layout: Layout) -> Column:
-    """One block of the target."""
-    names = list(layout.predicted)
-    before = sum(layout.predicted[other] for other in names[: names.index(name)])
-    return F.slice("target", before + 1, layout.predicted[name])
-
-
 def user_rows(
     user_profiles: DataFrame, user_factors: DataFrame, user_svd: DataFrame, moments: DataFrame, towers: DataFrame
 ) -> DataFrame:

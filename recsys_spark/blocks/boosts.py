@@ -16,17 +16,18 @@ TINY = 1e-12
 
 def behaviour_boosts(
     interactions: DataFrame,
+    similar: DataFrame,
     *,
     enabled: tuple[str, ...],
     per_user: int,
     neighbours: int,
     history: int,
-    shrinkage: float,
     item_users: int,
 ) -> DataFrame:
     """BOOSTS of the enabled scorers that need nothing but interactions; at most ``per_user`` rows a user and scorer.
 
-    These are habit, recent, neighbours and similar_users; the arguments are those of the functions below.
+    These are habit, recent, neighbours and similar_users; the arguments are those of the functions below. All but
+    similar_users look at each user's interactions alone.
     """
     parts = []
     if "habit" in enabled:
@@ -34,7 +35,6 @@ def behaviour_boosts(
     if "recent" in enabled:
         parts.append(habit(interactions, "recent", F.log1p("strength"), per_user))
     if "neighbours" in enabled:
-        similar = similarities(interactions, neighbours=neighbours, history=history, shrinkage=shrinkage)
         parts.append(neighbour_boosts(interactions, similar, per_user=per_user, history=history))
     if "similar_users" in enabled:
         near = similar_users(interactions, neighbours=neighbours, history=history, item_users=item_users)

@@ -1,4 +1,8 @@
-"""Fit what the blocks need and hand out the block tables; the recipe of this room, top to bottom."""
+"""The recipe of this room: what is learned of everyone, and what is made with it of any users and items.
+
+Functions named learn, make_targets and make_calendar need everyone; a full refresh calls them. All others describe the
+users and items that they are given, each from its own rows and from what was learned.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +18,21 @@ from recsys_spark.blocks.assemble import (
     item_blocks,
     item_rows,
     item_targets,
-    part_of_target,
     user_blocks,
     user_rows,
 )
-from recsys_spark.blocks.boosts import behaviour_boosts
+from recsys_spark.blocks.boosts import behaviour_boosts, similarities
 from recsys_spark.blocks.content import content_boosts, user_lifts
 from recsys_spark.blocks.demographic import attribute_counts, background, choose_prior, log_odds
 from recsys_spark.blocks.layout import Layout
+from recsys_spark.blocks.learned import Learned, Maps, calendar_table, maps_table, no_rows
 from recsys_spark.blocks.maps import AttributeMap, fit_map, item_penalty
-from recsys_spark.blocks.moment import calendar, item_moments, user_moments
-from recsys_spark.blocks.repeat import repeat_boosts
+from recsys_spark.blocks.moment import Calendar, calendar, user_moments
+from recsys_spark.blocks.repeat import RepeatModel, learn_repeat, repeat_boosts
 from recsys_spark.blocks.svd import ITEMS_PER_TASK, USERS_PER_TASK, fit_svd, user_vectors
 from recsys_spark.config.settings import BlockSettings, Scorer
+from recsys_spark.contracts import table
+from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.event_columns import item_group
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import Keep
@@ -35,6 +41,9 @@ from recsys_spark.kernels.keep import Keep
 @dataclass(frozen=True)
 class Inputs:
     """The tables that the blocks are made of; ``events`` are those of the fold.
+
+    To describe some users, take their rows alone of events, interactions, user_profiles and user_factors; to describe
+    some items, of item_vectors.
 
     ``paired`` [item features] marks the features that are pairs of attribute values.
     """
@@ -74,59 +83,126 @@ def make_targets(inputs: Inputs, settings: BlockSettings, layout: Layout, keep: 
     return keep(item_targets(inputs.item_vectors, inputs.item_factors, svd, odds, layout))
 
 
-def make_blocks(
-    inputs: Inputs, settings: BlockSettings, layout: Layout, targets: DataFrame, keep: Keep
-) -> tuple[DataFrame, DataFrame]:
-    """USER_BLOCKS and ITEM_BLOCKS. Fitting runs Spark jobs; the tables themselves are lazy, and read what is kept."""
-    user_svd = _user_svd(inputs, targets, layout, keep)
-    factors = _user_map(inputs, settings, inputs.user_factors.select("user_id", "factors"), layout.factors)
-    svd = _user_map(inputs, settings, user_svd, layout.svd)
+def learn_item_map(inputs: Inputs, settings: BlockSettings, layout: Layout, targets: DataFrame) -> AttributeMap:
+    """What attributes predict of an item's blocks. Runs Spark jobs, and fits on the driver."""
     n_known = inputs.item_vectors.where("n_users > 0").count()
     penalty = item_penalty(inputs.paired, layout.predicted, n_known, settings)
-    predicted = fit_map(targets, "item_id", penalty.shape[1], penalty, settings.map_sample)
+    return fit_map(targets, "item_id", penalty.shape[1], penalty, settings.map_sample)
+
+
+def make_item_blocks(
+    inputs: Inputs, layout: Layout, predicted: AttributeMap, targets: DataFrame | None, moments: DataFrame | None
+) -> DataFrame:
+    """ITEM_BLOCKS of the items of ``inputs``; without targets and moments, of items without events. Lazy."""
+    items = inputs.item_vectors
+    targets = _nothing(items, "item_id", "target") if targets is None else targets
+    moments = _nothing(items, "item_id", "moment") if moments is None else moments
+    rows = item_rows(items, targets, moments, inputs.tower_vectors)
+    return item_blocks(rows, ItemModel(layout, predicted, len(inputs.paired)))
+
+
+def svd_of_items(item_blocks: DataFrame, layout: Layout) -> DataFrame:
+    """item_id and svd of the items with events, out of their blocks."""
+    start = next((start for name, start, _ in layout.rows if name == "svd"), 0)
+    vector = F.slice("vector", start + 1, layout.svd) if layout.svd else F.array().cast("array<float>")
+    return item_blocks.where("item_group = 'established'").select("item_id", vector.alias("svd"))
+
+
+def make_user_svd(inputs: Inputs, item_blocks: DataFrame, layout: Layout) -> DataFrame:
+    """user_id and svd of the users of ``inputs``."""
+    if not layout.svd:
+        return _nothing(inputs.user_profiles, "user_id", "svd")
+    of_items = svd_of_items(item_blocks, layout)
+    return user_vectors(inputs.interactions, of_items, rank=layout.svd, grid=_svd_grid(inputs))
+
+
+def make_calendar(inputs: Inputs, settings: BlockSettings, layout: Layout) -> Calendar:
+    """The buckets of the scorer moment. Runs Spark jobs."""
     # A calendar of nothing costs nothing.
     met = inputs.interactions if layout.moment else inputs.interactions.limit(0)
-    when = calendar(met, settings.moment_buckets, settings.moment_days)
-    of_users, of_items = user_moments(met, when), item_moments(met, when)
-    users = user_rows(inputs.user_profiles, inputs.user_factors, user_svd, of_users, inputs.tower_vectors)
-    items = item_rows(inputs.item_vectors, targets, of_items, inputs.tower_vectors)
-    return (
-        user_blocks(users, UserModel(layout, factors, svd, inputs.n_user_features)),
-        item_blocks(items, ItemModel(layout, predicted, len(inputs.paired))),
-    )
+    return calendar(met, settings.moment_buckets, settings.moment_days)
 
 
-def make_boosts(inputs: Inputs, settings: BlockSettings, grid: Grid, *, seed: int) -> DataFrame:
-    """BOOSTS of the enabled sparse scorers. Fitting runs Spark jobs; the table itself is lazy."""
+def make_user_blocks(inputs: Inputs, layout: Layout, learned: Learned, user_svd: DataFrame) -> DataFrame:
+    """USER_BLOCKS of the users of ``inputs``, lazy."""
+    met = inputs.interactions if layout.moment else inputs.interactions.limit(0)
+    when = user_moments(met, learned.edges)
+    rows = user_rows(inputs.user_profiles, inputs.user_factors, user_svd, when, inputs.tower_vectors)
+    maps = learned.maps
+    return user_blocks(rows, UserModel(layout, maps.user_factors, maps.user_svd, inputs.n_user_features))
+
+
+def learn_tables(
+    inputs: Inputs,
+    settings: BlockSettings,
+    layout: Layout,
+    predicted: AttributeMap,
+    when: Calendar,
+    user_svd: DataFrame,
+    *,
+    seed: int,
+) -> dict[str, DataFrame]:
+    """The tables of ``learned.TABLES``, some of them lazy. Runs Spark jobs, and fits on the driver.
+
+    Args:
+        inputs: of everyone.
+        settings: which scorers there are, and their sizes.
+        layout: of the vectors.
+        predicted: from :func:`learn_item_map`.
+        when: from :func:`make_calendar`.
+        user_svd: from :func:`make_user_svd`.
+        seed: of the repeat model.
+    """
+    spark, repeat = inputs.interactions.sparkSession, _repeat(inputs, settings, seed)
+    factors = _user_map(inputs, settings, inputs.user_factors.select("user_id", "factors"), layout.factors)
+    svd = _user_map(inputs, settings, user_svd, layout.svd)
+    return {
+        "attribute_maps": maps_table(spark, Maps(predicted, factors, svd)),
+        "calendar": calendar_table(spark, when, repeat.now),
+        "item_neighbours": _neighbours(inputs, settings),
+        "repeat_trees": spark.createDataFrame(repeat.trees, spark_schema(table("repeat_trees"))),
+        "repeat_items": repeat.items,
+    }
+
+
+def make_boosts(inputs: Inputs, settings: BlockSettings, learned: Learned, grid: Grid) -> DataFrame:
+    """BOOSTS of the users of ``inputs`` by the enabled sparse scorers, lazy; some counts run Spark jobs."""
     found = behaviour_boosts(
         inputs.interactions,
+        learned.neighbours,
         enabled=settings.enabled,
         per_user=settings.boosts_per_user,
         neighbours=settings.neighbours,
         history=settings.neighbour_history,
-        shrinkage=settings.neighbour_shrinkage,
         item_users=settings.neighbour_item_users,
     )
     if "repeat" in settings.enabled:
-        found = found.unionByName(
-            repeat_boosts(
-                inputs.events,
-                horizon_days=settings.repeat_days,
-                sample_pairs=settings.repeat_sample,
-                per_user=settings.boosts_per_user,
-                seed=seed,
-            )
+        repeated = repeat_boosts(
+            inputs.events,
+            learned.repeat_trees,
+            learned.repeat_items,
+            learned.repeat_now,
+            per_user=settings.boosts_per_user,
         )
+        found = found.unionByName(repeated)
+    by_content = make_content_boosts(inputs, settings, inputs.item_vectors, grid)
+    return found if by_content is None else found.unionByName(by_content)
+
+
+def make_content_boosts(
+    inputs: Inputs, settings: BlockSettings, among: DataFrame, grid: Grid
+) -> DataFrame | None:
+    """BOOSTS of the users of ``inputs`` by what items are, among some rows of item_vectors; None if no scorer asks."""
     masks: dict[Scorer, np.ndarray] = {"content": ~inputs.paired, "pairs": inputs.paired}
     asked: dict[str, np.ndarray] = {
         scorer: mask for scorer, mask in masks.items() if scorer in settings.enabled and mask.any()
     }
     if not asked:
-        return found
+        return None
     lifts = user_lifts(inputs.interactions, inputs.item_vectors, len(inputs.paired), settings.content_prior)
-    items = inputs.item_vectors.select("item_id", item_group(), "feature_idx")
+    items = among.select("item_id", item_group(), "feature_idx")
     by_content = content_boosts(lifts, items, asked, settings.content_per_user, grid)
-    return found.unionByName(by_content.withColumn("because_item_id", F.lit(None).cast("string")))
+    return by_content.withColumn("because_item_id", F.lit(None).cast("string"))
 
 
 def _odds(inputs: Inputs, settings: BlockSettings) -> DataFrame:
@@ -135,19 +211,30 @@ def _odds(inputs: Inputs, settings: BlockSettings) -> DataFrame:
     return log_odds(attribute_counts(inputs.interactions, inputs.user_profiles), everyone, prior)
 
 
+def _neighbours(inputs: Inputs, settings: BlockSettings) -> DataFrame:
+    if "neighbours" not in settings.enabled:
+        return no_rows(inputs.interactions, "item_neighbours")
+    return similarities(
+        inputs.interactions,
+        neighbours=settings.neighbours,
+        history=settings.neighbour_history,
+        shrinkage=settings.neighbour_shrinkage,
+    )
+
+
+def _repeat(inputs: Inputs, settings: BlockSettings, seed: int) -> RepeatModel:
+    if "repeat" not in settings.enabled:
+        return RepeatModel([], 0.0, no_rows(inputs.events, "repeat_items"))
+    return learn_repeat(
+        inputs.events, horizon_days=settings.repeat_days, sample_pairs=settings.repeat_sample, seed=seed
+    )
+
+
 def _user_map(inputs: Inputs, settings: BlockSettings, vectors: DataFrame, width: int) -> AttributeMap:
     """What user attributes predict of vectors: user_id and the vector."""
     known = inputs.user_profiles.join(vectors.toDF("user_id", "target"), on="user_id", how="inner")
     penalty = np.full((inputs.n_user_features, width), settings.ridge_users)
     return fit_map(known, "user_id", width, penalty, settings.map_sample)
-
-
-def _user_svd(inputs: Inputs, targets: DataFrame, layout: Layout, keep: Keep) -> DataFrame:
-    """user_id and svd, kept. The items' side comes out of the targets."""
-    if not layout.svd:
-        return _nothing(inputs.user_profiles, "user_id", "svd")
-    of_items = targets.select("item_id", part_of_target("svd", layout).alias("svd"))
-    return keep(user_vectors(inputs.interactions, of_items, rank=layout.svd, grid=_svd_grid(inputs)))
 
 
 def _svd_grid(inputs: Inputs) -> Grid:

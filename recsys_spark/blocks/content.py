@@ -60,6 +60,13 @@ def base_shares(item_vectors: DataFrame, n_features: int) -> np.ndarray:
     return np.maximum(base, MIN_SHARE)
 
 
+def without_items(boosts: DataFrame, items: DataFrame) -> DataFrame:
+    """BOOSTS without what content and pairs say of these items (item_id)."""
+    by_content = F.col("scorer").isin("content", "pairs")
+    kept = boosts.where(by_content).join(items.select("item_id"), "item_id", "left_anti")
+    return boosts.where(~by_content).unionByName(kept.select(*boosts.columns))
+
+
 def content_boosts(
     lifts: DataFrame, items: DataFrame, features: Mapping[str, np.ndarray], per_user: int, grid: Grid
 ) -> DataFrame:

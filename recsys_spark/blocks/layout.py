@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 PREDICTED = ("factors", "svd", "demographic", "popularity", "trend")
 """Blocks that an item without events gets from its attributes, in the order of the map's targets."""
@@ -36,6 +37,11 @@ class Layout:
             "deep": deep,
         }
         return cls(**{name: width if name in enabled else 0 for name, width in widths.items()})
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[Sequence[Any]]) -> Layout:
+        """The layout that the table blocks has: block, start, width."""
+        return cls(**{**dict.fromkeys(cls.__dataclass_fields__, 0), **{name: width for name, _, width in rows}})
 
     @property
     def rows(self) -> list[tuple[str, int, int]]:

@@ -38,10 +38,6 @@ class Calendar:
     blur: np.ndarray
     count: np.ndarray
 
-    def bucket(self, ts: str) -> Column:
-        """Position of a timestamp's bucket."""
-        return _bucket(self.edges, ts)
-
 
 def calendar(interactions: DataFrame, buckets: int, days: float) -> Calendar:
     """Equally filled buckets of first meetings. Runs two Spark jobs; whole days bound their memory.
@@ -66,7 +62,8 @@ def calendar(interactions: DataFrame, buckets: int, days: float) -> Calendar:
 
 def item_moments(interactions: DataFrame, when: Calendar) -> DataFrame:
     """item_id, moment array<float>[buckets]: the log of the item's share in each bucket over its share of all."""
-    counted = interactions.groupBy("item_id", when.bucket("first_ts").alias("bucket")).agg(F.count("*").alias("n"))
+    bucket = _bucket(when.edges, "first_ts").alias("bucket")
+    counted = interactions.groupBy("item_id", bucket).agg(F.count("*").alias("n"))
     listed = counted.groupBy("item_id").agg(F.array_sort(F.collect_list(F.struct("bucket", "n"))).alias("met"))
     by_item = listed.select(
         "item_id", F.col("met.bucket").alias("bucket"), F.col("met.n").cast("array<float>").alias("n")
@@ -74,10 +71,10 @@ def item_moments(interactions: DataFrame, when: Calendar) -> DataFrame:
     return by_item.mapInArrow(partial(_moments, when=when), FIELDS)
 
 
-def user_moments(interactions: DataFrame, when: Calendar) -> DataFrame:
-    """user_id, moment_idx: the bucket of the user's last event with an item."""
+def user_moments(interactions: DataFrame, edges: tuple[float, ...]) -> DataFrame:
+    """user_id, moment_idx: the bucket of the user's last event with an item, the last one for what came after all."""
     last = interactions.groupBy("user_id").agg(F.max("last_ts").alias("last_ts"))
-    return last.select("user_id", when.bucket("last_ts").alias("moment_idx"))
+    return last.select("user_id", _bucket(edges, "last_ts").alias("moment_idx"))
 
 
 def _bucket(edges: tuple[float, ...], ts: str) -> Column:

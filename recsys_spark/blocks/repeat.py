@@ -3,12 +3,16 @@
 Gradient-boosted trees (Friedman 2001; scikit-learn's histogram variant) learn on the end of the events: features up to
 a cut, labels from the weeks after it. They see a user's own rhythm with the item, the user's visits, and how often the
 item is bought again by others; none of it names the user or the item, so a bounded sample of pairs teaches all.
+
+What is learned is rows of tables. It boosts every user or only some, at once or later, with the same result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +20,13 @@ import pyarrow.compute as pc
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from recsys_spark.blocks.rhythm import DAY, FEATURES, described, purchases
+from recsys_spark.blocks.rhythm import DAY, FEATURES, OF_ITEMS, described, described_now, item_rhythm, purchases
 from recsys_spark.blocks.sparse import as_boosts, best
 from recsys_spark.kernels.draw import hash_share
+from recsys_spark.kernels.trees import Node, Trees, nodes_of
 
 WINDOWS = 2
 """Windows before the end of the events that teach."""
@@ -30,16 +36,29 @@ MIN_LABELS = 100
 SCORED = "user_id string, item_id string, value double"
 
 
-def repeat_boosts(events: DataFrame, *, horizon_days: float, sample_pairs: int, per_user: int, seed: int) -> DataFrame:
-    """Rows of BOOSTS by the scorer repeat: value = log(1 + P(bought again within the horizon) / its mean).
+@dataclass(frozen=True)
+class RepeatModel:
+    """What is learned of repeat purchases.
 
-    Runs Spark jobs, and fits on the driver.
+    Attributes:
+        trees: rows of REPEAT_TREES; none with fewer than MIN_LABELS repeats.
+        now: where the future begins that the trees are asked about, just behind the latest purchase; seconds since
+            1970.
+        items: REPEAT_ITEMS as of ``now``, lazy.
+    """
+
+    trees: list[Node]
+    now: float
+    items: DataFrame
+
+
+def learn_repeat(events: DataFrame, *, horizon_days: float, sample_pairs: int, seed: int) -> RepeatModel:
+    """Learn from the purchases of everyone. Runs Spark jobs, and fits on the driver.
 
     Args:
         events: the table; only purchases count.
         horizon_days: how soon "soon" is, and the length of the windows that teach.
         sample_pairs: pairs that are learned from at most.
-        per_user: rows a user at most.
         seed: of the sample and of the trees.
     """
     bought = purchases(events)
@@ -47,12 +66,40 @@ def repeat_boosts(events: DataFrame, *, horizon_days: float, sample_pairs: int, 
     # Just behind the latest purchase: what is asked of the trees is the time after all events.
     now = (extent["latest"] or 0.0) + 1.0
     cuts = [now - window * horizon_days * DAY for window in range(1, WINDOWS + 1)]
-    sample = _sample(described(bought, cuts, horizon_days, extent["n"]), sample_pairs, seed)
+    pairs = described(bought, cuts, horizon_days, extent["n"])
+    sample = _sample(pairs.join(item_rhythm(pairs), ["cut", "item_id"], "inner"), sample_pairs, seed)
     labels = sample["label"].to_numpy(zero_copy_only=False).astype(bool)
-    if labels.sum() < MIN_LABELS:
+    trees = nodes_of(_fit(sample, labels, seed)) if labels.sum() >= MIN_LABELS else []
+    items = item_rhythm(described_now(bought, now, extent["n"])).select("item_id", *OF_ITEMS)
+    return RepeatModel(trees, now, items)
+
+
+def repeat_boosts(
+    events: DataFrame, trees_rows: Iterable[Sequence[Any]], items: DataFrame, now: float, *, per_user: int
+) -> DataFrame:
+    """Rows of BOOSTS by the scorer repeat: value = log(1 + P(bought again within the horizon) / its mean).
+
+    A user's rows hang on that user's events and on what was learned, so some users have the rows that they have among
+    all. A user with purchases after ``now`` is described a second after the latest of them. Runs a Spark job, which
+    counts the purchases.
+
+    Args:
+        events: all events of the users to boost; only purchases count.
+        trees_rows: REPEAT_TREES, rows in any order; none boost nothing.
+        items: REPEAT_ITEMS; pairs with other items are left out.
+        now: of the model, seconds since 1970.
+        per_user: rows a user at most.
+
+    Raises:
+        ValueError: the rows are no trees.
+    """
+    trees = Trees.of(trees_rows)
+    if not len(trees.leaves):
         return as_boosts(events.sparkSession.createDataFrame([], SCORED), "repeat")
-    guess = partial(_likelihood, trees=_fit(sample, labels, seed), mean=float(labels.mean()))
-    likely = described(bought, [now], horizon_days, extent["n"]).mapInArrow(guess, SCORED)
+    bought = purchases(events)
+    pairs = described_now(bought, now, bought.count()).join(items, "item_id", "inner")
+    guess = partial(_likelihood, trees=trees)
+    likely = pairs.select("user_id", "item_id", *FEATURES).mapInArrow(guess, SCORED)
     return as_boosts(best(likely, ("user_id",), per_user), "repeat")
 
 
@@ -77,11 +124,10 @@ def _features(rows: pa.Table | pa.RecordBatch) -> np.ndarray:
     return np.column_stack([rows[name].to_numpy(zero_copy_only=False) for name in FEATURES])
 
 
-def _likelihood(
-    batches: Iterator[pa.RecordBatch], trees: HistGradientBoostingClassifier, mean: float
-) -> Iterator[pa.RecordBatch]:
+def _likelihood(batches: Iterator[pa.RecordBatch], trees: Trees) -> Iterator[pa.RecordBatch]:
+    mean = expit(trees.baseline)
     for batch in batches:
         if batch.num_rows:
-            value = np.round(np.log1p(trees.predict_proba(_features(batch))[:, 1] / mean), 6)
+            value = np.round(np.log1p(expit(trees.margin(_features(batch))) / mean), 6)
             ids = [batch["user_id"], batch["item_id"]]
             yield pa.RecordBatch.from_arrays([*ids, pa.array(value)], names=["user_id", "item_id", "value"])

@@ -1,12 +1,14 @@
 """The rhythm of a user's purchases: what the repeat model knows of a user and an item at one moment.
 
 Only counts, times and rates; none of them names the user or the item. Users are dealt into buckets, and NumPy describes
-a bucket at once: a user's purchases lie in one bucket, what others do with the item is joined afterwards.
+a bucket at once: a user's purchases lie in one bucket. What others do with the item is counted apart, for the caller to
+join, so that it can be kept and some users described without the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -44,7 +46,9 @@ def purchases(events: DataFrame) -> DataFrame:
 
 
 def described(bought: DataFrame, cuts: Sequence[float], horizon_days: float, n_purchases: int) -> DataFrame:
-    """Each pair bought before a cut, as it looks at that cut.
+    """Each pair bought before a cut, as it looks at that cut, and what the user bought after it.
+
+    A row hangs on the purchases of its user alone.
 
     Args:
         bought: from :func:`purchases`.
@@ -53,54 +57,109 @@ def described(bought: DataFrame, cuts: Sequence[float], horizon_days: float, n_p
         n_purchases: rows of ``bought``, which decide how many buckets there are.
 
     Returns:
-        cut, user_id, item_id, FEATURES (float), active (the user bought anything in the window), label (this item).
+        cut, user_id, item_id, OF_USERS (float), n_recent (purchases of the pair in the last RECENT_DAYS), active (the
+        user bought anything in the window), label (this item).
     """
-    buckets = max(-(-n_purchases // PURCHASES_PER_TASK), bought.sparkSession.sparkContext.defaultParallelism)
-    bucket = F.pmod(F.xxhash64("user_id"), F.lit(buckets))
-    work = partial(_describe, cuts=tuple(cuts), horizon_days=horizon_days)
-    pairs = bought.groupBy(bucket.alias("bucket")).applyInArrow(work, DESCRIBED)
-    items = pairs.groupBy("cut", "item_id").agg(
+    return _by_bucket(bought, partial(_at_cuts, cuts=tuple(cuts), horizon_days=horizon_days), n_purchases)
+
+
+def described_now(bought: DataFrame, now: float, n_purchases: int) -> DataFrame:
+    """Each pair as it looks now: at ``now``, or a second after the user's latest purchase if that is later.
+
+    A row hangs on ``now`` and the purchases of its user alone, so some users are described as among all.
+
+    Args:
+        bought: from :func:`purchases`.
+        now: in seconds since 1970.
+        n_purchases: rows of ``bought``, which decide how many buckets there are.
+
+    Returns:
+        cut (the user's own now), user_id, item_id, OF_USERS (float), n_recent, active and label (both false).
+    """
+    return _by_bucket(bought, partial(_at_now, now=now), n_purchases)
+
+
+def item_rhythm(pairs: DataFrame) -> DataFrame:
+    """What everyone's purchases say of each item at each cut, from pairs that share their cuts.
+
+    Returns:
+        cut, item_id, item_users (who bought it), item_repeat (purchases of each of them), item_recent (share of the
+        purchases in the last RECENT_DAYS), all float.
+    """
+    return pairs.groupBy("cut", "item_id").agg(
         F.count("*").cast("float").alias("item_users"),
         (F.sum("n") / F.count("*")).cast("float").alias("item_repeat"),
         (F.sum("n_recent") / F.sum("n")).cast("float").alias("item_recent"),
     )
-    joined = pairs.join(items, ["cut", "item_id"], "inner")
-    return joined.select("cut", "user_id", "item_id", *FEATURES, "active", "label")
 
 
-def _describe(bought: pa.Table, cuts: tuple[float, ...], horizon_days: float) -> pa.Table:
-    """One bucket of users."""
-    # A basket counts once, however many lines it has of an item.
-    baskets = bought.group_by(["user_id", "item_id", "session"]).aggregate([("ts", "min")])
-    users, items = (baskets[name].combine_chunks().dictionary_encode() for name in ("user_id", "item_id"))
-    user, item = users.indices.to_numpy().astype(np.int64), items.indices.to_numpy().astype(np.int64)
-    session = baskets["session"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
-    ts = baskets["ts_min"].to_numpy()
-    order = np.lexsort((session, ts, item, user))
-    user, item, session, ts = user[order], item[order], session[order], ts[order]
-    parts = []
-    for cut in cuts:
-        mine, theirs, columns = _at(cut, cut + horizon_days * DAY, user, item, session, ts)
-        ids = [users.dictionary.take(pa.array(mine)), items.dictionary.take(pa.array(theirs))]
-        named = {"cut": pa.array(np.full(len(mine), cut)), "user_id": ids[0], "item_id": ids[1]}
-        parts.append(pa.table(named | {name: pa.array(values) for name, values in columns.items()}))
-    return pa.concat_tables(parts)
+def _by_bucket(bought: DataFrame, work: Callable[[pa.Table], pa.Table], n_purchases: int) -> DataFrame:
+    buckets = max(-(-n_purchases // PURCHASES_PER_TASK), bought.sparkSession.sparkContext.defaultParallelism)
+    bucket = F.pmod(F.xxhash64("user_id"), F.lit(buckets))
+    return bought.groupBy(bucket.alias("bucket")).applyInArrow(work, DESCRIBED)
 
 
-def _at(
-    cut: float, end: float, user: np.ndarray, item: np.ndarray, session: np.ndarray, ts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """User, item and features of the pairs with a basket before the cut; baskets come sorted by user, item and time."""
+@dataclass(frozen=True)
+class _Baskets:
+    """Baskets of a bucket of users, one row for each item in them, ascending by user, item and time.
+
+    Attributes:
+        users: ids, which ``user`` [rows] points into.
+        items: ids, which ``item`` [rows] points into.
+        session: [rows].
+        ts: [rows], the first line of the item in the basket.
+        latest: [users], the last line of the user's last basket.
+    """
+
+    users: pa.StringArray
+    items: pa.StringArray
+    user: np.ndarray
+    item: np.ndarray
+    session: np.ndarray
+    ts: np.ndarray
+    latest: np.ndarray
+
+    @classmethod
+    def of(cls, bought: pa.Table) -> _Baskets:
+        # A basket counts once, however many lines it has of an item.
+        baskets = bought.group_by(["user_id", "item_id", "session"]).aggregate([("ts", "min"), ("ts", "max")])
+        users, items = (baskets[name].combine_chunks().dictionary_encode() for name in ("user_id", "item_id"))
+        user, item = users.indices.to_numpy().astype(np.int64), items.indices.to_numpy().astype(np.int64)
+        session = baskets["session"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+        ts = baskets["ts_min"].to_numpy()
+        latest = np.full(len(users.dictionary), -np.inf)
+        np.maximum.at(latest, user, baskets["ts_max"].to_numpy())
+        order = np.lexsort((session, ts, item, user))
+        return cls(users.dictionary, items.dictionary, user[order], item[order], session[order], ts[order], latest)
+
+
+def _at_cuts(bought: pa.Table, cuts: tuple[float, ...], horizon_days: float) -> pa.Table:
+    """One bucket of users at each cut."""
+    baskets = _Baskets.of(bought)
+    n_users = len(baskets.users)
+    return pa.concat_tables([_pairs(baskets, np.full(n_users, cut), horizon_days * DAY) for cut in cuts])
+
+
+def _at_now(bought: pa.Table, now: float) -> pa.Table:
+    """One bucket of users, each at the own now."""
+    baskets = _Baskets.of(bought)
+    return _pairs(baskets, np.maximum(now, baskets.latest + 1.0), 0.0)
+
+
+def _pairs(baskets: _Baskets, cuts: np.ndarray, horizon: float) -> pa.Table:
+    """DESCRIBED of the pairs with a basket before the user's cut [users]; ``horizon`` in seconds."""
+    user, ts = baskets.user, baskets.ts
+    cut = cuts[user]
     seen = ts < cut
-    age = (cut - ts[seen]) / DAY
-    key = _numbered(user, item)
+    age = (cut[seen] - ts[seen]) / DAY
+    key = _numbered(user, baskets.item)
     first, pair = _groups(key[seen])
-    mine, theirs = user[seen][first], item[seen][first]
+    mine, theirs = user[seen][first], baskets.item[seen][first]
     n = np.bincount(pair, minlength=len(first))
     oldest = age[first]
     newest = age[np.r_[first[1:], len(age)] - 1] if len(first) else oldest
     gap = (oldest - newest) / np.maximum(n - 1, 1)
-    of_user = _visits(user[seen], session[seen], age)
+    of_user = _visits(user[seen], baskets.session[seen], age)
     found = {
         "n": n,
         "last": newest,
@@ -112,12 +171,17 @@ def _at(
         "rate": n / of_user["baskets"][mine],
         **{name: values[mine] for name, values in of_user.items()},
     }
-    later = ~seen & (ts < end)
-    columns = {name: values.astype(np.float32) for name, values in found.items()}
-    columns["n_recent"] = np.bincount(pair, age < RECENT_DAYS, len(first)).astype(np.int32)
-    columns["active"] = np.isin(mine, user[later])
-    columns["label"] = np.isin(key[seen][first], key[later])
-    return mine, theirs, columns
+    later = ~seen & (ts < cut + horizon)
+    columns = {
+        "cut": cuts[mine],
+        "user_id": baskets.users.take(pa.array(mine)),
+        "item_id": baskets.items.take(pa.array(theirs)),
+        **{name: values.astype(np.float32) for name, values in found.items()},
+        "n_recent": np.bincount(pair, age < RECENT_DAYS, len(first)).astype(np.int32),
+        "active": np.isin(mine, user[later]),
+        "label": np.isin(key[seen][first], key[later]),
+    }
+    return pa.table(columns)
 
 
 def _visits(user: np.ndarray, session: np.ndarray, age: np.ndarray) -> dict[str, np.ndarray]:

@@ -141,7 +141,7 @@ def _gram_of(batches: Iterator[pa.RecordBatch], width: int) -> Iterator[pa.Recor
     for batch in batches:
         rows = matrix(batch["vector"], np.float64).reshape(-1, width)
         total += rows.T @ rows
-    yield pa.RecordBatch.from_arrays([_doubles(total.reshape(1, -1))], names=["gram"])
+    yield pa.RecordBatch.from_arrays([list_column(total.reshape(1, -1), np.float64)], names=["gram"])
 
 
 def _turned(batches: Iterator[pa.RecordBatch], turn: np.ndarray) -> Iterator[pa.RecordBatch]:
@@ -190,10 +190,4 @@ def _summed(parts: pa.Table, key: str) -> pa.Table:
 
 
 def _table(key: str, ids: pa.Array | pa.ChunkedArray, vectors: np.ndarray) -> pa.Table:
-    return pa.Table.from_arrays([ids, _doubles(vectors)], schema=arrow_schema(_fields(key)))
-
-
-def _doubles(rows: np.ndarray) -> pa.ListArray:
-    """A matrix as a column of lists of float64: orthonormal vectors need the digits."""
-    offsets = np.arange(len(rows) + 1, dtype=np.int32) * np.int32(rows.shape[1])
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.ascontiguousarray(rows, np.float64).ravel()))
+    return pa.Table.from_arrays([ids, list_column(vectors, np.float64)], schema=arrow_schema(_fields(key)))

@@ -16,6 +16,14 @@ DENSE_SHARE = 0.1
 EPSILON = 1e-7
 
 
+def with_distinct_rows(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
+    """The gradient with each row named once, with the sum of what it is named with; indices come flat."""
+    rows, position = tf.unique(tf.reshape(gradient.indices, [-1]))
+    values = tf.reshape(gradient.values, [-1, gradient.values.shape[-1]])
+    summed = tf.math.unsorted_segment_sum(values, position, tf.size(rows))
+    return tf.IndexedSlices(summed, rows, gradient.dense_shape)
+
+
 class Adagrad:
     """One accumulator per weight: ``a += g * g; w -= rate * g / (sqrt(a) + epsilon)``."""
 
@@ -36,9 +44,8 @@ class Adagrad:
 
     def _apply_rows(self, weight: tf.Variable, accumulator: tf.Variable, gradient: tf.IndexedSlices) -> None:
         """Rows named twice count once, with the sum of their gradients."""
-        rows, position = tf.unique(tf.reshape(gradient.indices, [-1]))
-        values = tf.reshape(gradient.values, [-1, weight.shape[1]])
-        summed = tf.math.unsorted_segment_sum(values, position, tf.size(rows))
+        distinct = with_distinct_rows(gradient)
+        rows, summed = distinct.indices, distinct.values
         accumulator.scatter_add(tf.IndexedSlices(tf.square(summed), rows))
         total = tf.nn.embedding_lookup(accumulator, rows)
         weight.scatter_sub(tf.IndexedSlices(self.learning_rate * summed / (tf.sqrt(total) + EPSILON), rows))

@@ -21,7 +21,9 @@ class Catalogue:
     features: tf.Tensor
     """int32 [n_items + 1, length]: encoded attributes + 1, 0 pads."""
     dense: tf.Tensor
-    """float32 [n_items + 1, dense width]: text and session vectors."""
+    """float32 [n_items + 1, dense width]: text and session vectors, divided by ``dense_scale``."""
+    dense_scale: float
+    """A float32 number; 0 where no item of the training has anything in ``dense``, which is then 0 for all."""
     log_q: tf.Tensor
     """float32 [n_items + 1]."""
     held_out: np.ndarray
@@ -38,11 +40,18 @@ class Catalogue:
         return int(tf.reduce_max(self.features)) if self.features.shape[1] else 0
 
 
-def catalogue(rows: dict[str, np.ndarray]) -> Catalogue:
+def catalogue(
+    rows: dict[str, np.ndarray], *, dense_scale: float | None = None, n_features: int | None = None
+) -> Catalogue:
     """Tensors from the rows of training_items, in any order.
 
     Columns of ``feature_idx`` that only pad are cut. ``dense`` is scaled to a root mean square of 1 over all entries,
     so that its scale beside the embeddings does not depend on how the vectors were made.
+
+    Args:
+        rows: columns item_idx, feature_idx, dense, log_q and is_held_out.
+        dense_scale: of a training whose weights score these items; of these items themselves if None.
+        n_features: feature indexes above it pad, because a training did not know them; None keeps all.
 
     Raises:
         TrainingError: item indexes are not 1 to n, each once.
@@ -54,14 +63,22 @@ def catalogue(rows: dict[str, np.ndarray]) -> Catalogue:
             "each once. Run materialize_dataset again."
         )
     features = _by_index(rows["feature_idx"].astype(np.int32), idx)
+    if n_features is not None:
+        features = without_unknown(features, n_features)
     dense = _by_index(rows["dense"].astype(np.float32), idx)
-    scale = float(np.sqrt(np.mean(np.square(dense)))) if dense.size else 0.0
+    scale = _root_mean_square(dense) if dense_scale is None else dense_scale
     return Catalogue(
         features=tf.constant(features[:, : max(1, _longest(features))]),
-        dense=tf.constant(dense / scale if scale > 0 else dense),
+        dense=tf.constant(dense / scale if scale > 0 else np.zeros_like(dense)),
+        dense_scale=scale,
         log_q=tf.constant(_by_index(rows["log_q"].astype(np.float32), idx)),
         held_out=_by_index(rows["is_held_out"].astype(bool), idx),
     )
+
+
+def without_unknown(idx: np.ndarray, largest: int) -> np.ndarray:
+    """Indexes of any shape, with 0 (padding) in place of those above ``largest``."""
+    return np.where(idx > largest, 0, idx)
 
 
 def known_ids(counts: np.ndarray) -> np.ndarray:
@@ -80,6 +97,10 @@ def chosen_candidates(choices: np.ndarray, wanted: Sequence[int] | np.ndarray, l
     others = np.setdiff1d(choices, wanted)
     n_others = max(0, min(limit - len(wanted), len(others)))
     return np.sort(np.concatenate([wanted, np.random.default_rng(seed).choice(others, n_others, replace=False)]))
+
+
+def _root_mean_square(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values)))) if values.size else 0.0
 
 
 def _by_index(values: np.ndarray, idx: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Tower vectors of all users and items, written by each rank for its shard as Parquet files."""
+"""Tower vectors of users and items, written by each rank for its shard as Parquet files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ import tensorflow as tf
 from recsys_spark.coldstart.examples import Batch
 from recsys_spark.coldstart.model import TwoTowers
 from recsys_spark.coldstart.ranks import Ranks
+from recsys_spark.kernels.arrow import list_column
 
 ROWS_AT_A_TIME = 4096
 SCHEMA = pa.schema([("side", pa.string()), ("idx", pa.int64()), ("vector", pa.list_(pa.float32()))])
 
 
-def export(model: TwoTowers, known: np.ndarray, users: Iterator[Batch], ranks: Ranks, folder: Path) -> None:
+def export(
+    model: TwoTowers, known: np.ndarray, users: Iterator[Batch], ranks: Ranks, folder: Path, first_item: int = 1
+) -> None:
     """Write this rank's vectors to ``folder`` with the columns of the contract tower_vectors.
 
     Args:
@@ -27,10 +30,11 @@ def export(model: TwoTowers, known: np.ndarray, users: Iterator[Batch], ranks: R
         users: blocks of this rank's rows of training_users.
         ranks: which share of the items is this rank's.
         folder: made if missing.
+        first_item: index of the first item that is written, from 1; beyond the last, no item is.
     """
     folder.mkdir(parents=True, exist_ok=True)
     n_items = model.items_known.n_items
-    own = np.arange(1 + ranks.rank, n_items + 1, ranks.size, dtype=np.int32)
+    own = np.arange(first_item + ranks.rank, n_items + 1, ranks.size, dtype=np.int32)
     with pq.ParquetWriter(folder / f"part-{ranks.rank:05d}.parquet", SCHEMA) as writer:
         for idx in _slices(own):
             _write(writer, "item", idx.astype(np.int64) - 1, model.items(idx, known[idx]).numpy())
@@ -47,8 +51,5 @@ def _slices(values: np.ndarray) -> Iterator[np.ndarray]:
 
 def _write(writer: pq.ParquetWriter, side: str, idx: np.ndarray, vectors: np.ndarray) -> None:
     """Append rows; ``vectors`` is float32 [len(idx), width]."""
-    width = vectors.shape[1]
-    offsets = np.arange(0, vectors.size + 1, width, dtype=np.int32)
-    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(vectors.ravel()))
     sides = pa.array(np.full(len(idx), side, dtype=object), pa.string())
-    writer.write_table(pa.table([sides, pa.array(idx), lists], schema=SCHEMA))
+    writer.write_table(pa.table([sides, pa.array(idx), list_column(vectors)], schema=SCHEMA))

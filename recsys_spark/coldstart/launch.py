@@ -1,4 +1,4 @@
-"""Start the training processes, follow them, and end them; this module loads neither TensorFlow nor Spark.
+"""Start the processes of a training or scoring, follow and end them; loads neither TensorFlow nor Spark.
 
 ``horovodrun`` is used in its static form over Gloo. Elastic mode and ``horovod.run(func)`` unpickle what anyone on the
 network sends (CVE-2024-10190) and are never used.
@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 import psutil
 
-from recsys_spark.coldstart.spec import TrainingSpec
+from recsys_spark.coldstart.spec import ScoringSpec, Spec, TrainingSpec
 from recsys_spark.errors import PrerequisiteError, TrainingError
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,8 @@ class Trained:
 
     vectors: Path
     """Folder of Parquet files with the contract tower_vectors."""
+    weights: Path
+    """Folder of Parquet files with the contract tower_weights: those that made the vectors."""
     log: tuple[dict[str, Any], ...]
     """Rows of the contract training_log."""
 
@@ -62,11 +64,58 @@ def train(spec: TrainingSpec, processes: int, launcher: Launcher, timeout_minute
         PrerequisiteError: horovodrun was asked for and is not installed.
         TrainingError: the processes failed or did not finish in time; the message ends with their last lines.
     """
+    _run("training", spec, lambda path: command(path, processes, launcher), timeout_minutes, spec.metric_log)
+    return result(spec)
+
+
+def score(spec: ScoringSpec, timeout_minutes: float) -> Path:
+    """Score with the weights of an earlier training in one process of its own and wait for it; nothing is trained.
+
+    Args:
+        spec: what to score, and with which weights; its folder receives everything that is written.
+        timeout_minutes: the process is ended after this time.
+
+    Returns:
+        Folder of Parquet files with the contract tower_vectors: the spec's users, and its items from the first on.
+
+    Raises:
+        TrainingError: the process failed, as it does with weights that do not fit, or did not finish in time; the
+            message ends with its last lines.
+    """
+    _run("scoring", spec, lambda path: command(path, 1, "single", "--score"), timeout_minutes)
+    return spec.vectors
+
+
+def kept_sha256(log: Iterable[Any]) -> str:
+    """The weights_sha256 of the epoch whose weights a training kept, and made its vectors and tower_weights with.
+
+    It is the epoch of the highest recall, the first of equals; where no epoch found anything, the last one.
+
+    Args:
+        log: all rows of one training's training_log, as mappings or rows of Spark, in any order.
+
+    Raises:
+        TrainingError: there are no rows.
+    """
+    epochs = sorted(log, key=lambda row: row["epoch"])
+    if not epochs:
+        raise TrainingError("training_log: found no rows, expected those of a training; run a full refresh")
+    best = max(epochs, key=lambda row: row["validation_recall"])  # the first of equals
+    return str((best if best["validation_recall"] > 0 else epochs[-1])["weights_sha256"])
+
+
+def _run(
+    what: str,
+    spec: Spec,
+    command_of: Callable[[Path], list[str]],
+    timeout_minutes: float,
+    metric_log: Path | None = None,
+) -> None:
+    """Run the processes of a command, made from the path of the spec, alone in the spec's folder until they end."""
     output = Path(spec.folder) / "processes.log"
     with alone_in(output.parent) as lock, output.open("wb") as sink:
-        path = prepared(spec)
         process = subprocess.Popen(
-            command(path, processes, launcher),
+            command_of(prepared(spec)),
             stdout=sink,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -76,14 +125,13 @@ def train(spec: TrainingSpec, processes: int, launcher: Launcher, timeout_minute
         )
         workers: set[psutil.Process] = set()
         try:
-            finished = _follow(process, spec.metric_log, time.monotonic() + timeout_minutes * 60, workers)
+            finished = _follow(process, metric_log, time.monotonic() + timeout_minutes * 60, workers)
         finally:
             _end(process, workers)
     if not finished:
-        raise TrainingError(_failure(f"took more than coldstart.timeout_minutes, {timeout_minutes:g}", output))
+        raise TrainingError(_failure(f"{what} took more than coldstart.timeout_minutes, {timeout_minutes:g}", output))
     if process.returncode != 0:
-        raise TrainingError(_failure(f"ended with code {process.returncode}, expected 0", output))
-    return result(spec)
+        raise TrainingError(_failure(f"{what} ended with code {process.returncode}, expected 0", output))
 
 
 @contextmanager
@@ -99,24 +147,25 @@ def alone_in(folder: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def prepared(spec: TrainingSpec) -> Path:
-    """Write the spec for the processes and remove vectors of an earlier run; checkpoints stay."""
-    shutil.rmtree(spec.vectors, ignore_errors=True)
+def prepared(spec: Spec) -> Path:
+    """Write the spec for the processes and remove vectors and weights of an earlier run; checkpoints stay."""
+    for folder in spec.outputs:
+        shutil.rmtree(folder, ignore_errors=True)
     return spec.save()
 
 
 def result(spec: TrainingSpec) -> Trained:
     """What a finished training left in the spec's folder."""
-    return Trained(spec.vectors, tuple(_log_lines(spec.metric_log)))
+    return Trained(spec.vectors, spec.weights, tuple(_log_lines(spec.metric_log)))
 
 
-def command(spec_path: Path, processes: int, launcher: Launcher) -> list[str]:
-    """The argument list that starts the processes.
+def command(spec_path: Path, processes: int, launcher: Launcher, *options: str) -> list[str]:
+    """The argument list that starts the processes; ``options`` go to the worker.
 
     Raises:
         PrerequisiteError: horovodrun was asked for and is not installed.
     """
-    worker = [sys.executable, "-m", WORKER, "--spec", str(spec_path), "--launcher-pid", str(os.getpid())]
+    worker = [sys.executable, "-m", WORKER, "--spec", str(spec_path), "--launcher-pid", str(os.getpid()), *options]
     horovodrun = Path(sys.executable).parent / "horovodrun"
     installed = horovodrun.exists() and importlib.util.find_spec("horovod") is not None
     if launcher == "horovodrun" and not installed:
@@ -138,7 +187,9 @@ def _environment() -> dict[str, str]:
     return {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
 
 
-def _follow(process: subprocess.Popen[bytes], metric_log: Path, deadline: float, workers: set[psutil.Process]) -> bool:
+def _follow(
+    process: subprocess.Popen[bytes], metric_log: Path | None, deadline: float, workers: set[psutil.Process]
+) -> bool:
     """Tell each epoch as it ends and note all that the process starts; returns whether it ended before the deadline."""
     told = 0
     while process.poll() is None and time.monotonic() < deadline:
@@ -149,8 +200,8 @@ def _follow(process: subprocess.Popen[bytes], metric_log: Path, deadline: float,
     return process.poll() is not None
 
 
-def _tell(metric_log: Path, told: int) -> int:
-    lines = _log_lines(metric_log)
+def _tell(metric_log: Path | None, told: int) -> int:
+    lines = _log_lines(metric_log) if metric_log else []
     for line in lines[told:]:
         log.info(
             "  epoch %d: loss %.4f, simulated-cold recall@10 %.4f, %.1f s, %d ranks",
@@ -189,4 +240,4 @@ def _end(process: subprocess.Popen[bytes], workers: set[psutil.Process]) -> None
 
 def _failure(why: str, output: Path) -> str:
     tail = "\n  ".join(output.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:])
-    return f"training {why}. The last lines of {output}:\n  {tail}"
+    return f"{why}. The last lines of {output}:\n  {tail}"

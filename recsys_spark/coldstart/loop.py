@@ -112,7 +112,8 @@ class Training:
         found = self.ranks.total(np.stack([hits(self.model, task, self.known) for task in tasks]))
         reached = recall(found)
         digest = self._agreed_hash()
-        improved = reached > progress.best_recall or not found.any()
+        # While nothing is found, or there is nothing to find, later weights are better; launch.kept_sha256 knows.
+        improved = reached > progress.best_recall or progress.best_recall == 0
         progress = replace(
             progress,
             epoch=epoch,
@@ -175,7 +176,7 @@ def _compiled_step(
             items = model.items(item_idx, batch["id_idx"])
             log_q = tf.gather(model.items_known.log_q, item_idx)
             loss = sampled_softmax(users, items, item_idx, log_q, batch["weight"])
-        optimizer.apply(ranks.tape(tape).gradient(loss, weights))
+        optimizer.apply(ranks.mean(tape.gradient(loss, weights)))
         return loss
 
     return lambda batch: step({name: tf.constant(values) for name, values in batch.items()})

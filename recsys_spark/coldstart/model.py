@@ -45,7 +45,15 @@ class TwoTowers(keras.Model):
     """
 
     def __init__(
-        self, catalogue: Catalogue, n_attributes: int, width: int, hidden: Sequence[int], temperature: float
+        self,
+        catalogue: Catalogue,
+        n_attributes: int,
+        width: int,
+        hidden: Sequence[int],
+        temperature: float,
+        *,
+        n_ids: int | None = None,
+        n_features: int | None = None,
     ) -> None:
         """Make the weights.
 
@@ -55,14 +63,18 @@ class TwoTowers(keras.Model):
             width: of the embeddings and of the towers' output.
             hidden: widths of the layers between.
             temperature: user vectors are divided by it.
+            n_ids: items that have an embedding of their own, those of the lowest indexes; all if None.
+            n_features: largest index of an item attribute; the largest of the catalogue if None.
         """
         super().__init__(name="two_towers")
         self.items_known = catalogue
         self.width = width
         self.temperature = temperature
         dense_width = int(catalogue.dense.shape[1])
-        self.item_ids = EmbeddingTable(catalogue.n_items, width, name="item_ids")
-        self.item_features = EmbeddingTable(catalogue.n_features, width, name="item_features")
+        self.item_ids = EmbeddingTable(catalogue.n_items if n_ids is None else n_ids, width, name="item_ids")
+        self.item_features = EmbeddingTable(
+            catalogue.n_features if n_features is None else n_features, width, name="item_features"
+        )
         self.user_attributes = EmbeddingTable(n_attributes, width, name="user_attributes")
         self.dense_part = _built(keras.layers.Dense(width, name="dense_part"), dense_width) if dense_width else None
         content = width * (2 if self.dense_part else 1)
@@ -124,8 +136,9 @@ class TwoTowers(keras.Model):
 
 
 def _tower(name: str, inputs: int, hidden: Sequence[int], width: int) -> keras.Sequential:
-    layers = [keras.layers.Dense(units, activation="relu") for units in hidden]
-    return keras.Sequential([keras.Input((inputs,)), *layers, keras.layers.Dense(width)], name=name)
+    # Keras numbers layers without a name over the whole process; stored weights need names that never change.
+    layers = [keras.layers.Dense(units, activation="relu", name=f"hidden_{n}") for n, units in enumerate(hidden)]
+    return keras.Sequential([keras.Input((inputs,)), *layers, keras.layers.Dense(width, name="out")], name=name)
 
 
 def _built(layer: keras.layers.Layer, inputs: int) -> keras.layers.Layer:

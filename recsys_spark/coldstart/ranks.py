@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
+from recsys_spark.coldstart.adagrad import with_distinct_rows
 from recsys_spark.errors import TrainingError
+
+Gradient: TypeAlias = "tf.Tensor | tf.IndexedSlices | None"
 
 
 class Ranks:
@@ -35,9 +38,30 @@ class Ranks:
         hvd.init()
         return Ranks(hvd)
 
-    def tape(self, tape: tf.GradientTape) -> Any:
-        """The tape whose gradients are means over all ranks (sparse ones travel as rows)."""
-        return self._hvd.DistributedGradientTape(tape) if self.size > 1 else tape
+    def mean(self, gradients: Sequence[Gradient]) -> list[Gradient]:
+        """Means over the ranks. Dense gradients travel as one; of sparse ones, of one width, each row travels once."""
+        if self.size == 1:
+            return list(gradients)
+        dense = {n: one for n, one in enumerate(gradients) if isinstance(one, tf.Tensor)}
+        sparse = {n: with_distinct_rows(one) for n, one in enumerate(gradients) if isinstance(one, tf.IndexedSlices)}
+        found: dict[int, Gradient] = dict.fromkeys(range(len(gradients)))
+        found |= zip(dense, self._hvd.grouped_allreduce(list(dense.values())), strict=True)
+        return list((found | self._gathered(sparse)).values())
+
+    def _gathered(self, sparse: dict[int, tf.IndexedSlices]) -> dict[int, Gradient]:
+        """The rows of all ranks, by one exchange of values and one of what they belong to."""
+        if not sparse:
+            return {}
+        values = self._hvd.allgather(tf.concat([one.values for one in sparse.values()], axis=0)) / self.size
+        rows = {n: tf.cast(one.indices, tf.int32) for n, one in sparse.items()}
+        of = [tf.stack([tf.fill(tf.shape(index), n), index], axis=1) for n, index in rows.items()]
+        named = self._hvd.allgather(tf.concat(of, axis=0))
+        found: dict[int, Gradient] = {}
+        for n, one in sparse.items():
+            own = tf.equal(named[:, 0], n)
+            indices = tf.boolean_mask(named[:, 1], own)
+            found[n] = tf.IndexedSlices(tf.boolean_mask(values, own), indices, one.dense_shape)
+        return found
 
     def broadcast(self, variables: Sequence[tf.Variable]) -> None:
         """Give every rank the values of rank 0."""

@@ -1,4 +1,4 @@
-"""What one training is told: files, sizes and hyperparameters, as one JSON file that every process reads."""
+"""What one training, or one scoring with trained weights, is told, as one JSON file that every process reads."""
 
 from __future__ import annotations
 
@@ -6,28 +6,70 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from recsys_spark.errors import TrainingError
 
 
-@dataclass(frozen=True)
-class TrainingSpec:
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What a training and a scoring have in common: users and items, the model's sizes, and where vectors go."""
+
+    user_files: tuple[str, ...]
+    """URIs of the Parquet files of training_users; each of their users gets a vector."""
+    item_files: tuple[str, ...]
+    """URIs of the Parquet files of training_items."""
+    folder: str
+    """Where everything that is written goes; every process must reach it."""
+    width: int = 64
+    hidden: tuple[int, ...] = (128,)
+    temperature: float = 0.05
+    threads: int = 0
+    """TensorFlow threads of one process; 0 shares the machine's cores between its processes."""
+
+    @property
+    def vectors(self) -> Path:
+        """Folder of the Parquet files with the contract tower_vectors."""
+        return Path(self.folder) / "tower_vectors"
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """Folders that are written anew by each run; an earlier one may have left something there."""
+        return (self.vectors,)
+
+    def save(self) -> Path:
+        """Write the spec into its folder and return the file."""
+        path = Path(self.folder) / "spec.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=1, sort_keys=True), encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a spec.
+
+        Raises:
+            TrainingError: the file is no spec of this kind.
+        """
+        try:
+            found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+            return cls(**fields)
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise TrainingError(f"{path} is no {cls.__name__}: {error}; coldstart.launch writes one") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpec(Spec):
     """One training of the two towers; the fields mirror the settings group coldstart."""
 
     example_files: tuple[str, ...]
-    user_files: tuple[str, ...]
-    item_files: tuple[str, ...]
-    folder: str
-    """Where checkpoints, the metric log and the tower vectors go; every process must reach it."""
-    width: int = 64
-    hidden: tuple[int, ...] = (128,)
+    """URIs of the Parquet files of training_examples."""
     batch_size: int = 1024
     """Examples per step over all processes together."""
     epochs: int = 8
     patience: int = 3
     learning_rate: float = 0.3
-    temperature: float = 0.05
     content_only_share: float = 0.3
     id_dropout: float = 0.5
     history_dropout: float = 0.3
@@ -36,8 +78,6 @@ class TrainingSpec:
     """Validation examples at most, over all processes together."""
     candidates: int = 50_000
     """Items at most that a validation example's item is ranked among."""
-    threads: int = 0
-    """TensorFlow threads of one process; 0 shares the machine's cores between its processes."""
 
     @property
     def sha256(self) -> str:
@@ -51,32 +91,32 @@ class TrainingSpec:
         return Path(self.folder) / "checkpoints"
 
     @property
-    def vectors(self) -> Path:
-        """Folder of the Parquet files with the contract tower_vectors."""
-        return Path(self.folder) / "tower_vectors"
+    def weights(self) -> Path:
+        """Folder of the Parquet files with the contract tower_weights."""
+        return Path(self.folder) / "tower_weights"
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """Vectors and weights."""
+        return (self.vectors, self.weights)
 
     @property
     def metric_log(self) -> Path:
         """JSON lines, one an epoch, with the columns of the contract training_log."""
         return Path(self.folder) / "training_log.jsonl"
 
-    def save(self) -> Path:
-        """Write the spec into its folder and return the file."""
-        path = Path(self.folder) / "spec.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=1, sort_keys=True), encoding="utf-8")
-        return path
 
-    @staticmethod
-    def load(path: str | Path) -> TrainingSpec:
-        """Read a spec.
+@dataclass(frozen=True, kw_only=True)
+class ScoringSpec(Spec):
+    """Vectors of some users and of new items with the weights that an earlier training left; nothing is trained.
 
-        Raises:
-            TrainingError: the file is no spec.
-        """
-        try:
-            found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
-            return TrainingSpec(**fields)
-        except (OSError, ValueError, TypeError) as error:
-            raise TrainingError(f"{path} is no training spec: {error}; launch.train writes one") from error
+    The items are those of the training under their indexes, then the new ones. ``width``, ``hidden`` and
+    ``temperature`` are those of the training. ``folder`` is not the training's: the vectors there would be replaced.
+    """
+
+    weight_files: tuple[str, ...]
+    """URIs of the Parquet files of tower_weights."""
+    weights_sha256: str
+    """``launch.kept_sha256`` of the training's rows of training_log; weights of another hash are refused."""
+    first_item: int = 1
+    """Items from this index of training_items on get a vector; the first has 1. Beyond the last, no item gets one."""

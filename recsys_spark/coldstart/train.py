@@ -1,4 +1,4 @@
-"""One training process from its spec to its share of the tower vectors; the launcher starts one per rank."""
+"""One process from its spec to its share of the tower vectors: a rank of a training, or a scoring without one."""
 
 from __future__ import annotations
 
@@ -10,29 +10,34 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from recsys_spark.coldstart.catalogue import catalogue, known_ids
+from recsys_spark.coldstart import weights
+from recsys_spark.coldstart.catalogue import catalogue, known_ids, without_unknown
 from recsys_spark.coldstart.examples import COLUMNS, Batch, Survey, survey
 from recsys_spark.coldstart.export import export
 from recsys_spark.coldstart.loop import Training
 from recsys_spark.coldstart.model import TwoTowers
 from recsys_spark.coldstart.ranks import Ranks
-from recsys_spark.coldstart.spec import TrainingSpec
+from recsys_spark.coldstart.spec import ScoringSpec, TrainingSpec
 from recsys_spark.coldstart.validation import cold_tasks
 from recsys_spark.dataset import reader
+from recsys_spark.errors import TrainingError
 
 ITEM_COLUMNS = ("item_idx", "feature_idx", "dense", "log_q", "is_held_out")
 USER_COLUMNS = ("user_idx", "attribute_idx", "history_idx")
 
 
-def run_rank(spec: TrainingSpec) -> str:
-    """Take this process's place among the ranks and its device, then train; see :func:`run`."""
+def run_rank(spec: TrainingSpec | ScoringSpec) -> str:
+    """Take this process's place among the ranks and its device, then train or score; see :func:`run`, :func:`score`."""
     ranks = Ranks.join()
     _use_own_device(ranks, spec.threads)
-    return run(spec, ranks)
+    return score(spec) if isinstance(spec, ScoringSpec) else run(spec, ranks)
 
 
 def run(spec: TrainingSpec, ranks: Ranks) -> str:
-    """Train with the other ranks, write this rank's vectors, and return the hash of the weights."""
+    """Train with the other ranks, write this rank's vectors, and return the hash of the weights.
+
+    Rank 0 writes the weights too.
+    """
     keras.utils.set_random_seed(spec.seed)
     shard = reader.Shard(ranks.rank, ranks.size)
     items = catalogue(reader.table(spec.item_files, ITEM_COLUMNS))
@@ -49,8 +54,51 @@ def run(spec: TrainingSpec, ranks: Ranks) -> str:
         )
 
     digest = Training(spec, ranks, model, known).fit(epoch, seen.n_train, tasks)
+    if ranks.rank == 0:
+        weights.write(model, known, spec.weights)
     export(model, known, reader.blocks(spec.user_files, USER_COLUMNS, shard), ranks, spec.vectors)
     return digest
+
+
+def score(spec: ScoringSpec) -> str:
+    """Write the vectors that a training's weights give to the spec's users and items, and return the weights' hash.
+
+    Item and user attributes that the training did not know count as padding, and so do the ids of new items.
+
+    Raises:
+        TrainingError: the weights are damaged, or are not those that the spec, the items and the users are made for.
+    """
+    rows = reader.blocks(spec.weight_files, weights.COLUMNS, reader.Shard())
+    stored = weights.StoredWeights.read(rows, spec.width)
+    n_ids, n_features, n_attributes = map(stored.n_rows, ("item_ids", "item_features", "user_attributes"))
+    items = catalogue(
+        reader.table(spec.item_files, ITEM_COLUMNS),
+        dense_scale=stored.number(weights.DENSE_SCALE),
+        n_features=n_features,
+    )
+    model = TwoTowers(
+        items, n_attributes, spec.width, spec.hidden, spec.temperature, n_ids=n_ids, n_features=n_features
+    )
+    stored.restore(model, spec.weights_sha256)
+    users = _described(reader.blocks(spec.user_files, USER_COLUMNS, reader.Shard()), n_attributes, items.n_items)
+    export(model, stored.known(items.n_items), users, Ranks(), spec.vectors, spec.first_item)
+    return spec.weights_sha256
+
+
+def _described(users: Iterator[Batch], n_attributes: int, n_items: int) -> Iterator[Batch]:
+    """Blocks of training_users whose attributes have a row in the model.
+
+    Raises:
+        TrainingError: a history names an item that training_items does not hold; a GPU would take zeros for it.
+    """
+    for block in users:
+        largest = int(block["history_idx"].max(initial=0))
+        if largest > n_items:
+            raise TrainingError(
+                f"training_users: found item {largest} in a history, expected 1 to {n_items}, as in training_items. "
+                "Run materialize_dataset again."
+            )
+        yield {**block, "attribute_idx": without_unknown(block["attribute_idx"], n_attributes)}
 
 
 def _n_attributes(spec: TrainingSpec, seen: Survey, ranks: Ranks) -> int:
@@ -86,4 +134,4 @@ def end_with(launcher: int, interval_seconds: float = 2.0) -> None:
     threading.Thread(target=watch, daemon=True, name="launcher watch").start()
 
 
-__all__ = ["end_with", "run", "run_rank"]
+__all__ = ["end_with", "run", "run_rank", "score"]

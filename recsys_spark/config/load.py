@@ -45,6 +45,17 @@ def settings_sha256(settings: Settings) -> str:
     return hashlib.sha256(_json(settings, leave_out={"lake"}).encode()).hexdigest()
 
 
+LEARNS_NOTHING = ("lake", "spark", "source", "refresh", "audit")
+"""Groups of settings that change nothing of what a refresh learns from the same events."""
+
+
+def same_learning(settings: Settings, stored: str) -> bool:
+    """Whether stored settings, as settings_json gives them, would learn and list the same as these."""
+    known = [json.loads(text) for text in (settings_json(settings), stored)]
+    now, then = ({key: value for key, value in one.items() if key not in LEARNS_NOTHING} for one in known)
+    return now == then
+
+
 def settings_json(settings: Settings) -> str:
     """The resolved settings as JSON with sorted keys; without secrets, since it is stored with each release."""
     return _json(settings, leave_out=set())

@@ -270,6 +270,17 @@ class BacktestSettings(Group):
     seed: int = 0
 
 
+class RefreshSettings(Group):
+    """When a refresh learns anew, and when it brings the last full one up to date."""
+
+    full_every_days: Positive | None = None
+    """A refresh within so many days of the as-of time of the last full one is an update: it describes and scores the
+    users and items that changed, with what the full one learned. Unset, every refresh is a full one."""
+    late_days: Annotated[float, Field(ge=0)] = 3.0
+    """An update takes events up to so many days older than the release it brings up to date; later ones wait for the
+    next full refresh."""
+
+
 class AuditSettings(Group):
     """How far a refresh may fall behind the release that it follows and still be published."""
 
@@ -294,4 +305,5 @@ class Settings(Group):
     blocks: BlockSettings = BlockSettings()
     rank: RankSettings = RankSettings()
     backtest: BacktestSettings = BacktestSettings()
+    refresh: RefreshSettings = RefreshSettings()
     audit: AuditSettings = AuditSettings()

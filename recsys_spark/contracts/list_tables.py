@@ -10,6 +10,7 @@ ROUTE_WEIGHTS = Contract(
     name="route_weights",
     row="one scorer's weight for one kind of user and one kind of item",
     made_by="learn_weights",
+    learned=True,
     key=("route", "item_group", "scorer"),
     fields=(
         F("route", "string", "state of the user: cold, warming, warm or inactive"),

@@ -38,6 +38,12 @@ class Contract:
     key: tuple[str, ...]
     fields: tuple[Field, ...]
     cluster_by: tuple[str, ...] = ()
+    learned: bool = False
+    """Whether the rows come from everyone together: a full refresh learns them, an update keeps them."""
+    for_updates: bool = False
+    """Whether only an update reads the table again; the backtest's fold, which none brings up to date, has none."""
+    tells_changes: bool = False
+    """Whether the table keeps Delta's change data feed."""
 
     def __post_init__(self) -> None:
         names = self.columns

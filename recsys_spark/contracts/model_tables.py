@@ -32,6 +32,7 @@ def _features(side: str, made_by: str) -> Contract:
         name=f"{side}_features",
         row=f"one attribute value of {side}s, or pair of two, that the vectors encode",
         made_by=made_by,
+        learned=True,
         key=("feature",),
         fields=(
             F("feature", "string", "name=value, such as brand=Acme or price=bin_3"),
@@ -52,7 +53,12 @@ USER_PROFILES = Contract(
     key=("user_id",),
     fields=(
         USER_ID,
-        F("user_idx", "bigint", "position, dense from 0 in the order of user_id", personal="position"),
+        F(
+            "user_idx",
+            "bigint",
+            "position, dense from 0 in the order of user_id; those that an update adds follow",
+            personal="position",
+        ),
         F("state", "string", "cold (no events), warming, warm or inactive; thresholds are settings"),
         F("n_events", "bigint", "events of any type"),
         F("n_items", "bigint", "distinct items met"),
@@ -80,7 +86,7 @@ ITEM_VECTORS = Contract(
     key=("item_id",),
     fields=(
         ITEM_ID,
-        F("item_idx", "bigint", "position, dense from 0 in the order of item_id"),
+        F("item_idx", "bigint", "position, dense from 0 in the order of item_id; those that an update adds follow"),
         F("n_events", "bigint", "events of any type"),
         F("n_users", "bigint", "distinct users"),
         F("popularity", "double", "distinct users, each decayed by the half-life since their last event"),
@@ -103,6 +109,7 @@ ITEM_FACTORS = Contract(
     name="item_factors",
     row="one item with events",
     made_by="train_als",
+    learned=True,
     key=("item_id",),
     fields=(ITEM_ID, F("factors", "array<float>", "ALS factors")),
 )
@@ -111,6 +118,7 @@ TRAINING_EXAMPLES = Contract(
     name="training_examples",
     row="one user, history and next item for the deep model; index 0 pads, an item's index is item_idx + 1",
     made_by="materialize_dataset",
+    learned=True,
     key=(),
     fields=(
         F("part", "string", "train or validation (a simulated-cold user or item)"),
@@ -124,7 +132,7 @@ TRAINING_EXAMPLES = Contract(
 
 TRAINING_USERS = Contract(
     name="training_users",
-    row="one user as the deep model sees it when it scores",
+    row="one user as the deep model sees it when it scores; an update holds those that it scores",
     made_by="materialize_dataset",
     key=("user_idx",),
     fields=(
@@ -164,6 +172,7 @@ BLOCKS = Contract(
     name="blocks",
     row="one scorer's place in the concatenated scoring vectors",
     made_by="build_blocks",
+    learned=True,
     key=("block",),
     fields=(
         F("block", "string", "a scorer whose score is a product of vectors, such as factors or popularity"),
@@ -217,6 +226,7 @@ TRAINING_LOG = Contract(
     name="training_log",
     row="one epoch of the deep model's training",
     made_by="train_coldstart",
+    learned=True,
     key=("epoch",),
     fields=(
         F("epoch", "int", "from 1"),

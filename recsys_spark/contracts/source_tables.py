@@ -16,6 +16,7 @@ EVENTS = Contract(
     made_by="ingest",
     key=("event_id",),
     cluster_by=("ts",),
+    tells_changes=True,
     fields=(
         F("event_id", "string", "SHA-256 of the event's other columns", personal="trace"),
         USER_ID,
@@ -98,6 +99,14 @@ SOURCE_COLUMNS = Contract(
         F("type", "string", "its type, as Spark reads it"),
         F("taken", "string", "named (by the settings), own_name (it has a contract column's name) or unused"),
     ),
+)
+
+CHANGED_USERS = Contract(
+    name="changed_users",
+    row="one user whom an update describes and scores anew",
+    made_by="ingest",
+    key=("user_id",),
+    fields=(USER_ID, F("reason", "string", "events (new ones), attributes (others than before), or all (asked for)")),
 )
 
 TRUTH = Contract(

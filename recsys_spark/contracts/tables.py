@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from recsys_spark.contracts.learned_tables import (
+    ATTRIBUTE_MAPS,
+    CALENDAR,
+    ITEM_ENCODING,
+    ITEM_NEIGHBOURS,
+    ITEM_TERMS,
+    REPEAT_ITEMS,
+    REPEAT_TREES,
+    TOWER_WEIGHTS,
+    USER_ENCODING,
+)
 from recsys_spark.contracts.list_tables import (
     CLAIMS,
     ERASURES,
@@ -32,6 +43,7 @@ from recsys_spark.contracts.model_tables import (
     USER_PROFILES,
 )
 from recsys_spark.contracts.source_tables import (
+    CHANGED_USERS,
     DATA_QUALITY,
     EVENTS,
     ITEMS,
@@ -50,11 +62,15 @@ ALL_TABLES: dict[str, Contract] = {
         QUARANTINE,
         DATA_QUALITY,
         SOURCE_COLUMNS,
+        CHANGED_USERS,
         TRUTH,
         INTERACTIONS,
         USER_FEATURES,
+        USER_ENCODING,
         USER_PROFILES,
         ITEM_FEATURES,
+        ITEM_ENCODING,
+        ITEM_TERMS,
         ITEM_VECTORS,
         USER_FACTORS,
         ITEM_FACTORS,
@@ -62,7 +78,13 @@ ALL_TABLES: dict[str, Contract] = {
         TRAINING_USERS,
         TRAINING_ITEMS,
         TOWER_VECTORS,
+        TOWER_WEIGHTS,
         TRAINING_LOG,
+        ATTRIBUTE_MAPS,
+        CALENDAR,
+        ITEM_NEIGHBOURS,
+        REPEAT_TREES,
+        REPEAT_ITEMS,
         BLOCKS,
         USER_BLOCKS,
         ITEM_BLOCKS,

@@ -64,6 +64,32 @@ def training_tables(
     )
 
 
+def scored_users(
+    interactions: DataFrame,
+    user_profiles: DataFrame,
+    item_vectors: DataFrame,
+    *,
+    attribute_length: int,
+    history_length: int,
+) -> DataFrame:
+    """Contract training_users of the users of ``user_profiles``; the arguments are those of :func:`training_tables`."""
+    users = _padded(user_profiles, "user_idx", attribute_length, "attribute_idx", "user_id")
+    pairs = _pairs(interactions, user_profiles, item_vectors, 0.0, 0)
+    return _scored_users(users, pairs, history_length)
+
+
+def scored_items(item_vectors: DataFrame, *, item_feature_length: int) -> DataFrame:
+    """Contract training_items of items that nothing is trained with; what only training asks for is neutral."""
+    vectors = item_vectors.withColumn("dense", F.concat("text_vector", "session_vector"))
+    return _padded(vectors, "item_idx", item_feature_length, "feature_idx", "dense").select(
+        (F.col("item_idx") + 1).cast("int").alias("item_idx"),
+        "feature_idx",
+        "dense",
+        F.lit(0.0).cast("float").alias("log_q"),
+        F.lit(False).alias("is_held_out"),
+    )
+
+
 def _pairs(
     interactions: DataFrame, user_profiles: DataFrame, item_vectors: DataFrame, held_out_share: float, seed: int
 ) -> DataFrame:

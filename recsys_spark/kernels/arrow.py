@@ -28,11 +28,11 @@ def matrix(column: pa.Array | pa.ChunkedArray, dtype: type = np.float32) -> np.n
     return np.ascontiguousarray(values.reshape(len(column), -1), dtype=dtype)
 
 
-def list_column(values: np.ndarray) -> pa.ListArray:
-    """A matrix [rows, length] as a column of lists of float32."""
+def list_column(values: np.ndarray, dtype: type = np.float32) -> pa.ListArray:
+    """A matrix [rows, length] as a column of lists of float32, or of another type."""
     rows, length = values.shape
     offsets = np.arange(0, rows * length + 1, length, dtype=np.int32) if length else np.zeros(rows + 1, np.int32)
-    flat = np.ascontiguousarray(values, dtype=np.float32).ravel()
+    flat: np.ndarray = np.ascontiguousarray(values, dtype=dtype).ravel()
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat))
 
 

@@ -20,26 +20,56 @@ def attribute_values(attributes: str | Column) -> Column:
     return F.array_distinct(F.coalesce(named, _no_strings()))
 
 
-def with_missing_values(frame: DataFrame, attributes: str, column: str) -> DataFrame:
-    """Add ``column``: array<string> of ``name=?`` for each usual attribute that the row lacks.
+def encoding(frame: DataFrame, measures: str, attributes: str, bins: int) -> DataFrame:
+    """How values become words, after the contracts ``user_encoding`` and ``item_encoding``: kind, name, edges.
 
-    Usual are the MAX_USUAL names that most rows hold, each at least a tenth of all: that a value is missing says
-    something only where values are usual. The names travel in one broadcast row: the frame is not shuffled.
+    A measure has the inner edges of its quantile bins over the whole frame. Attributes are the usual ones, whose
+    absence is told: the MAX_USUAL names that most rows hold, each at least a tenth of all. That a value is missing
+    says something only where values are usual.
+
+    Args:
+        frame: one row per holder.
+        measures: its column map<string,double>; null and NaN do not count.
+        attributes: its column map<string,array<string>>.
+        bins: number of bins of a measure.
     """
-    held = F.filter(F.map_entries(attributes), lambda e: F.size(_present(e["value"])) > 0)["key"]
+    cut = (
+        frame.select(F.explode(measures).alias("name", "value"))
+        .groupBy("name")
+        .agg(bin_edges(F.col("value"), bins).alias("edges"))
+        .where(F.col("edges").isNotNull())
+        .select(F.lit("measure").alias("kind"), "name", "edges")
+    )
     usual = (
-        frame.select(F.explode(held).alias("name"))
+        frame.select(F.explode(_held(attributes)).alias("name"))
         .groupBy("name")
         .agg(F.count("*").alias("n"))
         .crossJoin(F.broadcast(frame.agg(F.count("*").alias("total"))))
         .where(F.col("n") >= USUAL_SHARE * F.col("total"))
         .orderBy(F.desc("n"), "name")
         .limit(MAX_USUAL)
-        .agg(F.collect_set("name").alias("_usual"))
+        .select(F.lit("attribute").alias("kind"), "name", F.lit(None).cast("array<double>").alias("edges"))
     )
-    lacking = F.array_except("_usual", F.coalesce(held, _no_strings()))
+    return cut.unionByName(usual)
+
+
+def with_missing_values(frame: DataFrame, attributes: str, column: str, known: DataFrame) -> DataFrame:
+    """Add ``column``: array<string> of ``name=?`` for each usual attribute that the row lacks.
+
+    Args:
+        frame: one row per holder; it is not shuffled.
+        attributes: its column map<string,array<string>>.
+        column: name of the new column.
+        known: from :func:`encoding`; its names travel in one broadcast row.
+    """
+    usual = known.where("kind = 'attribute'").agg(F.array_sort(F.collect_set("name")).alias("_usual"))
+    lacking = F.array_except("_usual", F.coalesce(_held(attributes), _no_strings()))
     named = F.transform(lacking, lambda name: F.concat(name, F.lit("=?")))
     return frame.crossJoin(F.broadcast(usual)).withColumn(column, named).drop("_usual")
+
+
+def _held(attributes: str) -> Column:
+    return F.filter(F.map_entries(attributes), lambda e: F.size(_present(e["value"])) > 0)["key"]
 
 
 def _present(values: Column) -> Column:
@@ -51,20 +81,21 @@ def _no_strings() -> Column:
     return F.array().cast("array<string>")
 
 
-def with_measure_values(frame: DataFrame, measures: str, column: str, bins: int) -> DataFrame:
+def with_measure_values(frame: DataFrame, measures: str, column: str, known: DataFrame) -> DataFrame:
     """Add ``column``: map<string,double> ``measures`` as array<string> of ``name=bin_k``, k from 1.
 
-    The bins of a name are quantiles over the whole frame. Edges of all names travel in one broadcast row, so there is
-    no shuffle of the frame. Null and NaN measures give no feature.
+    Null and NaN measures, and those without edges, give no feature.
+
+    Args:
+        frame: one row per holder; it is not shuffled.
+        measures: its column map<string,double>.
+        column: name of the new column.
+        known: from :func:`encoding`; the edges of all names travel in one broadcast row.
     """
-    edges = (
-        frame.select(F.explode(measures).alias("name", "value"))
-        .groupBy("name")
-        .agg(bin_edges(F.col("value"), bins).alias("edges"))
-        .where(F.col("edges").isNotNull())
-        .agg(F.map_from_entries(F.collect_list(F.struct("name", "edges"))).alias("_edges"))
+    edges = known.where("kind = 'measure'").agg(
+        F.map_from_entries(F.collect_list(F.struct("name", "edges"))).alias("_edges")
     )
-    known = F.filter(
+    cut = F.filter(
         F.map_entries(measures),
         lambda m: m["value"].isNotNull() & ~F.isnan(m["value"]) & F.map_contains_key("_edges", m["key"]),
     )
@@ -74,7 +105,7 @@ def with_measure_values(frame: DataFrame, measures: str, column: str, bins: int)
         return F.concat(measure["key"], F.lit("=bin_"), number.cast("string"))
 
     joined = frame.crossJoin(F.broadcast(edges))
-    return joined.withColumn(column, F.coalesce(F.transform(known, named_bin), _no_strings())).drop("_edges")
+    return joined.withColumn(column, F.coalesce(F.transform(cut, named_bin), _no_strings())).drop("_edges")
 
 
 def vocabulary(frame: DataFrame, features: str, *, min_holders: int, max_size: int) -> DataFrame:

@@ -1,4 +1,4 @@
-"""Dense positions 0 … n-1 in the order of an id, without sorting the table in one task."""
+"""Dense positions 0 … n-1 in the order of an id, without sorting the table in one task; new ids follow behind."""
 
 from __future__ import annotations
 
@@ -33,6 +33,24 @@ def with_positions(frame: DataFrame, id_column: str, position_column: str, bucke
         .withColumn(position_column, F.col("_offset") + F.col("_within"))
         .drop("_range", "_within", "_offset")
     )
+
+
+def with_kept_positions(frame: DataFrame, id_column: str, position_column: str, kept: DataFrame | None) -> DataFrame:
+    """The frame with positions: those that ids have already stay, other ids follow behind the last of them.
+
+    Args:
+        frame: one row per id.
+        id_column: the id.
+        position_column: name of the new column.
+        kept: id_column and position_column of earlier ids, those of the frame among them or not; None for none.
+    """
+    if kept is None:
+        return with_positions(frame, id_column, position_column)
+    kept = kept.select(id_column, position_column)
+    following = kept.agg((F.coalesce(F.max(position_column), F.lit(-1)) + 1).alias("_following"))
+    new = with_positions(frame.join(kept, id_column, "left_anti"), id_column, "_place")
+    placed = new.crossJoin(F.broadcast(following)).withColumn(position_column, F.col("_following") + F.col("_place"))
+    return frame.join(kept, id_column, "inner").unionByName(placed.drop("_following", "_place"))
 
 
 def _boundaries(ids: DataFrame, id_column: str, number: int) -> DataFrame:

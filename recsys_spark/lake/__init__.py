@@ -3,7 +3,7 @@
 from recsys_spark.lake.claims import claim, require_claim
 from recsys_spark.lake.erase import Request, erase, erased_digests, require_not_ended
 from recsys_spark.lake.lake import NO_KEY, TRIALS, Commit, Lake, title_of
-from recsys_spark.lake.releases import Release, current_release, publish, refuse, release_before, roll_back
+from recsys_spark.lake.releases import Release, current_release, publish, refuse, release_before, release_of, roll_back
 from recsys_spark.lake.vacuum import vacuum
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "publish",
     "refuse",
     "release_before",
+    "release_of",
     "require_claim",
     "require_not_ended",
     "roll_back",

@@ -26,6 +26,7 @@ _COMPARABLE = ("string", "int", "bigint", "float", "double", "timestamp", "date"
 TRIALS = "trials"
 """Folder of the lakes of trials, below the lake that asked for them."""
 HISTORY_LIMIT = 1000
+_CHANGE_FEED = "delta.enableChangeDataFeed"
 NO_KEY = "none"
 
 
@@ -41,6 +42,8 @@ class Commit:
     """Fingerprint of the source, in the commits of an ingest."""
     key_mark: str = ""
     """Mark of the key that made the pseudonyms, in the commits of an ingest; NO_KEY where ids came as they are."""
+    base_run_id: str = ""
+    """Release that an update brings up to date; empty in a full refresh."""
 
 
 class Lake:
@@ -116,6 +119,28 @@ class Lake:
         """Add rows in one commit and return the version; a repeat of the same commit is skipped."""
         return self._write(name, frame, commit, "append")
 
+    def extend(self, name: str, frame: DataFrame, commit: Commit, base: int) -> int:
+        """Add rows to those of a version in one commit and return the new version; a repeat is skipped.
+
+        What was committed to the table after ``base`` is no part of the new version. The change data feed tells the
+        rows that were added; see :meth:`added`.
+        """
+        done = self.committed(name, commit)
+        if done is not None:
+            return done
+        found = DeltaTable.forPath(self.spark, self.path(name))
+        if _latest(found) != base:
+            found.restoreToVersion(base)
+        if found.detail().select("properties").collect()[0][0].get(_CHANGE_FEED) != "true":
+            self.alter(name, f"SET TBLPROPERTIES ('{_CHANGE_FEED}' = 'true')")
+        return self.append(name, frame, commit)
+
+    def added(self, name: str, version: int) -> DataFrame:
+        """The rows that the commit of this version added, from the change data feed."""
+        reader = self.spark.read.format("delta").option("readChangeFeed", "true")
+        feed = reader.option("startingVersion", version).option("endingVersion", version).load(self.path(name))
+        return feed.where("_change_type = 'insert'").select(*table(name).columns)
+
     def committed(self, name: str, commit: Commit) -> int | None:
         """The version that this run committed, or None."""
         for version, written in self.commits(name):
@@ -175,6 +200,7 @@ class Lake:
             .option("txnVersion", 1)
             .option("userMetadata", json.dumps(vars(commit), sort_keys=True))
             .options(**statistics_properties(contract))
+            .options(**({_CHANGE_FEED: "true"} if contract.tells_changes else {}))
         )
         if mode == "overwrite":
             writer = writer.option("overwriteSchema", "true")
@@ -254,6 +280,10 @@ def _known_fault(contract: Contract, commit: Commit, told: str) -> ConflictError
             f"Nothing was written; mend the step that makes it ({contract.made_by})."
         )
     return None
+
+
+def _latest(found: DeltaTable) -> int:
+    return int(found.history(1).select("version").collect()[0][0])
 
 
 def _first_line(error: Exception) -> str:

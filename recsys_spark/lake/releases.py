@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from recsys_spark.contracts import table
@@ -77,6 +77,15 @@ def current_release(lake: Lake) -> Release:
         NotFoundError: nothing was published yet.
     """
     return _standing(lake)[0]
+
+
+def release_of(lake: Lake, run_id: str) -> Release | None:
+    """The published release of that run, also one that was withdrawn later; if any."""
+    full = lake.with_fold("full")
+    if not full.exists("releases"):
+        return None
+    rows = full.read("releases").where(F.col("run_id") == run_id).where("state = 'published'").collect()
+    return _release(rows[0]) if rows else None
 
 
 def release_before(lake: Lake, as_of: datetime) -> Release | None:
@@ -154,8 +163,12 @@ def _published(lake: Lake) -> list[Release]:
     withdrawn = {row["run_id"] for row in rows if row["state"] == "withdrawn"}
     standing = [row for row in rows if row["run_id"] not in withdrawn]
     standing.sort(key=lambda row: (row["as_of"], order.get(row["run_id"], -1)), reverse=True)
+    return [_release(row) for row in standing]
+
+
+def _release(row: Row) -> Release:
     # Spark hands timestamps to Python without a zone, in the machine's own.
-    return [Release(**{**row.asDict(), "as_of": row["as_of"].astimezone(UTC)}) for row in standing]
+    return Release(**{**row.asDict(), "as_of": row["as_of"].astimezone(UTC)})
 
 
 def _frame(lake: Lake, release: Release) -> DataFrame:

@@ -8,17 +8,29 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.contracts import table
-from recsys_spark.kernels.encode import attribute_values, encode, vocabulary, with_measure_values, with_missing_values
-from recsys_spark.kernels.index import with_positions
+from recsys_spark.kernels.encode import (
+    attribute_values,
+    encode,
+    encoding,
+    vocabulary,
+    with_measure_values,
+    with_missing_values,
+)
+from recsys_spark.kernels.index import with_kept_positions
 from recsys_spark.profiles import habits
 
 MEASURE_BINS = 10
 """Numeric attributes are encoded as deciles."""
 
 
-def user_features(users: DataFrame, *, max_features: int, min_holders: int) -> DataFrame:
+def user_encoding(users: DataFrame) -> DataFrame:
+    """Deciles of the measures and the usual attributes, after contract ``user_encoding``."""
+    return encoding(users, "measures", "attributes", MEASURE_BINS)
+
+
+def user_features(users: DataFrame, user_encoding: DataFrame, *, max_features: int, min_holders: int) -> DataFrame:
     """The attribute values and deciles of measures that the profiles encode, after contract ``user_features``."""
-    return vocabulary(_described(users), "features", min_holders=min_holders, max_size=max_features)
+    return vocabulary(_described(users, user_encoding), "features", min_holders=min_holders, max_size=max_features)
 
 
 def user_profiles(
@@ -26,9 +38,11 @@ def user_profiles(
     events: DataFrame,
     interactions: DataFrame,
     items: DataFrame,
+    user_encoding: DataFrame,
     user_features: DataFrame,
     as_of: datetime,
     *,
+    kept: DataFrame | None,
     warm_from_items: int,
     inactive_after_days: float,
     half_life_days: float,
@@ -36,18 +50,20 @@ def user_profiles(
     """One row for every row of ``users``, after contract ``user_profiles``.
 
     Args:
-        users: every user; events of others are ignored (ingest lets none through).
+        users: the users to describe; events of others are ignored.
         events: what they did.
         interactions: the same by user and item.
         items: category, brand and price of what they met.
+        user_encoding: bins and usual attributes.
         user_features: the vocabulary to encode with.
-        as_of: the time that ages count back from.
+        as_of: the time that ages count back from; what lies after it has the age 0.
+        kept: user_id and user_idx of users who have a position already; None for none.
         warm_from_items: distinct items from which a user is warm.
         inactive_after_days: users whose last event is older are inactive.
         half_life_days: decay of search terms.
     """
-    joined = with_positions(users.select("user_id"), "user_id", "user_idx")
-    features = _described(users)
+    joined = with_kept_positions(users.select("user_id"), "user_id", "user_idx", kept)
+    features = _described(users, user_encoding)
     for part in (
         features.select("user_id", "n_attributes"),
         encode(features, "user_id", "features", user_features, by_idf=False),
@@ -63,10 +79,10 @@ def user_profiles(
 _PROFILES = table("user_profiles")
 
 
-def _described(users: DataFrame) -> DataFrame:
+def _described(users: DataFrame, user_encoding: DataFrame) -> DataFrame:
     """user_id, how many attributes are known, and all features as strings, missing values among them."""
-    measured = with_measure_values(users, "measures", "deciles", MEASURE_BINS)
-    whole = with_missing_values(measured, "attributes", "missing")
+    measured = with_measure_values(users, "measures", "deciles", user_encoding)
+    whole = with_missing_values(measured, "attributes", "missing", user_encoding)
     known = F.concat(attribute_values("attributes"), F.col("deciles"))
     return whole.select(
         "user_id", F.size(known).alias("n_attributes"), F.concat(known, F.col("missing")).alias("features")

@@ -13,9 +13,14 @@ RESERVE = 5
 """Places looked at for each place of a capped list."""
 
 
+def is_capped(shelf: ShelfSettings) -> bool:
+    """Whether a brand or a category has no more than some places of the shelf's lists."""
+    return shelf.max_per_brand is not None or shelf.max_per_category is not None
+
+
 def searched_length(shelf: ShelfSettings) -> int:
     """How many of a user's best items a shelf's list is made from."""
-    return shelf.length * (RESERVE if _is_capped(shelf) else 1)
+    return shelf.length * (RESERVE if is_capped(shelf) else 1)
 
 
 def with_caps(top: DataFrame, items: DataFrame, shelves: Sequence[ShelfSettings]) -> DataFrame:
@@ -32,7 +37,7 @@ def with_caps(top: DataFrame, items: DataFrame, shelves: Sequence[ShelfSettings]
     Returns:
         The same columns, rank from 1 without gaps, at most the shelf's length.
     """
-    if not any(_is_capped(shelf) for shelf in shelves):
+    if not any(is_capped(shelf) for shelf in shelves):
         return top
     narrowest = F.when(F.size("category_path") > 0, F.array_join("category_path", "/"))
     kinds = items.select("item_id", F.col("brand").alias("_brand"), narrowest.alias("_category"))
@@ -59,7 +64,3 @@ def _by_shelf(values: dict[str, int | None]) -> Column:
         *[F.when(F.col("shelf") == name, F.lit(value)) for name, value in values.items() if value is not None],
         F.lit(None).cast("int"),
     )
-
-
-def _is_capped(shelf: ShelfSettings) -> bool:
-    return shelf.max_per_brand is not None or shelf.max_per_category is not None

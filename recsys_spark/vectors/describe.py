@@ -6,7 +6,7 @@ import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.kernels.encode import attribute_values, with_measure_values, with_missing_values
+from recsys_spark.kernels.encode import attribute_values, encoding, with_measure_values, with_missing_values
 
 MAX_PAIRED_ATTRIBUTES = 8
 """Single-valued attributes that are paired with the category, the first by name: bounds the pairs of one item."""
@@ -14,19 +14,29 @@ PAIRED = " * "
 """Between the two features of a pair; a sign that values rarely hold, unlike & or x."""
 
 
-def described(items: DataFrame, *, pairs: bool, price_bins: int) -> DataFrame:
+def item_encoding(items: DataFrame, *, price_bins: int) -> DataFrame:
+    """Bins of the prices and measures and the usual attributes, after contract ``item_encoding``."""
+    return encoding(_measured(items), "_measures", "attributes", price_bins)
+
+
+def described(items: DataFrame, item_encoding: DataFrame, *, pairs: bool) -> DataFrame:
     """item_id and its features: brand, categories, attributes, bins of price and measures, what is missing, pairs."""
-    price = F.when(F.col("price").isNotNull(), F.create_map(F.lit("price"), F.col("price")))
-    others = F.map_filter("measures", lambda name, _: name != "price")
-    measures = F.map_concat(others, F.coalesce(price, F.create_map().cast("map<string,double>")))
-    measured = with_measure_values(items.withColumn("_measures", measures), "_measures", "bins", price_bins)
-    whole = with_missing_values(measured, "attributes", "missing")
+    measured = with_measure_values(_measured(items), "_measures", "bins", item_encoding)
+    whole = with_missing_values(measured, "attributes", "missing", item_encoding)
     plain = F.concat(
         _brand(), _categories("category_path"), attribute_values("attributes"), F.col("bins"), F.col("missing")
     )
     return whole.select("item_id", "attributes", "category_path", plain.alias("plain"), *_paired()).select(
         "item_id", (F.array_distinct(F.concat("plain", _pairs())) if pairs else F.col("plain")).alias("features")
     )
+
+
+def _measured(items: DataFrame) -> DataFrame:
+    """Adds ``_measures``: the measures and the price."""
+    price = F.when(F.col("price").isNotNull(), F.create_map(F.lit("price"), F.col("price")))
+    others = F.map_filter("measures", lambda name, _: name != "price")
+    measures = F.map_concat(others, F.coalesce(price, F.create_map().cast("map<string,double>")))
+    return items.withColumn("_measures", measures)
 
 
 def pair_mask(item_features: DataFrame) -> np.ndarray:

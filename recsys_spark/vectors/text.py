@@ -18,19 +18,26 @@ NONZEROS = 8
 """Positions that one term touches."""
 
 
-def text_vectors(items: DataFrame, width: int, seed: int) -> DataFrame:
-    """item_id and text_vector [width] of unit length, for items with a term that another item shares.
+def item_terms(items: DataFrame) -> DataFrame:
+    """The words that MIN_TERM_ITEMS items share with their idf, after contract ``item_terms``."""
+    total = items.agg(F.count("*").alias("n"))
+    holders = _term_counts(items).groupBy("term").agg(F.count("*").alias("df")).where(F.col("df") >= MIN_TERM_ITEMS)
+    idf = F.log((1 + F.col("n")) / (1 + F.col("df"))) + 1
+    return holders.crossJoin(F.broadcast(total)).select("term", idf.alias("idf"))
+
+
+def text_vectors(items: DataFrame, item_terms: DataFrame, width: int, seed: int) -> DataFrame:
+    """item_id and text_vector [width] of unit length, for items with a term of ``item_terms``.
 
     TF-IDF is (1 + log tf) · (log((1 + n) / (1 + df)) + 1). The projection gives each term ``NONZEROS`` positions with
     signs ±1, drawn from the term's hash: it needs neither vocabulary nor fit, and keeps inner products within about
     1/sqrt(width) (Li, Hastie and Church, "Very sparse random projections", KDD 2006).
     """
-    counted = _term_counts(items)
-    total = items.agg(F.count("*").alias("n"))
-    holders = counted.groupBy("term").agg(F.count("*").alias("df")).where(F.col("df") >= MIN_TERM_ITEMS)
-    idf = F.log((1 + F.col("n")) / (1 + F.col("df"))) + 1
-    weighed = counted.join(holders.crossJoin(F.broadcast(total)), "term", "inner").select(
-        "item_id", F.xxhash64("term", F.lit(seed)).alias("hash"), ((1 + F.log("tf")) * idf).alias("weight")
+    tf_idf = (1 + F.log("tf")) * F.col("idf")
+    weighed = (
+        _term_counts(items)
+        .join(item_terms, "term", "inner")
+        .select("item_id", F.xxhash64("term", F.lit(seed)).alias("hash"), tf_idf.alias("weight"))
     )
     listed = weighed.groupBy("item_id").agg(F.array_sort(F.collect_list(F.struct("hash", "weight"))).alias("terms"))
     columns = listed.select("item_id", F.col("terms.hash").alias("hash"), F.col("terms.weight").alias("weight"))

@@ -1,4 +1,4 @@
-"""Matrix factorisation of implicit feedback for users and items with events."""
+"""Matrix factorisation of implicit feedback: the factors of items with events. Users are folded in; see ``fold_in``."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def fit_als(
     browse_weight: float,
     seed: int,
     checkpoint: str | None = None,
-) -> tuple[DataFrame, DataFrame]:
-    """Factors of all users and items with events, after contracts ``user_factors`` and ``item_factors``; maybe no row.
+) -> DataFrame:
+    """Factors of all items with events, after contract ``item_factors``; maybe no row.
 
     Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets" (2008): confidence is
     1 + alpha · r, here with r = log(1 + n_sessions), times ``browse_weight`` for pairs without a purchase. Spark scales
@@ -52,9 +52,9 @@ def fit_als(
     spark = interactions.sparkSession
     if checkpoint:
         spark.sparkContext.setCheckpointDir(checkpoint)
-    rated = ratings(interactions, users, items, browse_weight)
+    rated = ratings(interactions, browse_weight).join(users, "user_id", "inner").join(items, "item_id", "inner")
     if rated.isEmpty():  # a day on which nobody that may be learned from did anything
-        return _no_factors(users, "user_id"), _no_factors(items, "item_id")
+        return items.select("item_id", F.array().cast("array<float>").alias("factors")).limit(0)
     blocks = min(int(spark.conf.get("spark.sql.shuffle.partitions", "8") or 8), MAX_BLOCKS)
     model = ALS(
         rank=rank,
@@ -69,23 +69,16 @@ def fit_als(
         numUserBlocks=blocks,
         numItemBlocks=blocks,
         checkpointInterval=5 if checkpoint else -1,
-    ).fit(rated)
-    return (
-        _named(model.userFactors, users, "user_id", "user_idx"),
-        _named(model.itemFactors, items, "item_id", "item_idx"),
-    )
+    ).fit(rated.select("user_idx", "item_idx", "rating"))
+    factors = model.itemFactors.select(F.col("id").alias("item_idx"), F.col("features").alias("factors"))
+    return factors.join(items, "item_idx", "inner").select("item_id", "factors")
 
 
-def ratings(interactions: DataFrame, users: DataFrame, items: DataFrame, browse_weight: float) -> DataFrame:
-    """user_idx, item_idx (int) and rating (float, above 0) of every interaction."""
+def ratings(interactions: DataFrame, browse_weight: float) -> DataFrame:
+    """user_id, item_id and rating (float, above 0) of every interaction."""
     engagement = F.when(F.col("n_purchases") > 0, 1.0).otherwise(browse_weight)
     rating = F.log1p(F.col("n_sessions")) * engagement
-    return (
-        interactions.join(users, "user_id", "inner")
-        .join(items, "item_id", "inner")
-        .select("user_idx", "item_idx", rating.cast("float").alias("rating"))
-        .where(F.col("rating") > 0)
-    )
+    return interactions.select("user_id", "item_id", rating.cast("float").alias("rating")).where(F.col("rating") > 0)
 
 
 def _positions(frame: DataFrame, id_column: str, idx_column: str) -> DataFrame:
@@ -97,12 +90,3 @@ def _positions(frame: DataFrame, id_column: str, idx_column: str) -> DataFrame:
             "Train on fewer rows, such as those with recent events."
         )
     return frame.select(id_column, F.col(idx_column).cast("int").alias(idx_column))
-
-
-def _named(factors: DataFrame, ids: DataFrame, id_column: str, idx_column: str) -> DataFrame:
-    found = factors.select(F.col("id").alias(idx_column), F.col("features").alias("factors"))
-    return found.join(ids, idx_column, "inner").select(id_column, "factors")
-
-
-def _no_factors(ids: DataFrame, id_column: str) -> DataFrame:
-    return ids.select(id_column, F.array().cast("array<float>").alias("factors")).limit(0)

@@ -8,9 +8,14 @@ from recsys_spark.blocks.boosts import (
     similar_users,
     similarities,
 )
+from recsys_spark.blocks.learned import no_rows
 from tests.frames import local_frame
 
-SIZES = {"per_user": 5, "neighbours": 1, "history": 1, "shrinkage": 0.0, "item_users": 5}
+SIZES = {"per_user": 5, "neighbours": 1, "history": 1, "item_users": 5}
+
+
+def nothing_near(frame):
+    return no_rows(frame, "item_neighbours")
 
 
 @pytest.fixture
@@ -78,12 +83,12 @@ def test_habit_leaves_out_what_was_only_viewed(rows):
         {"user_id": "u", "item_id": "bought", "n_purchases": 2, "n_sessions": 2, "strength": 1.0},
         {"user_id": "u", "item_id": "viewed", "n_purchases": 0, "n_sessions": 5, "strength": 1.0},
     )
-    found = behaviour_boosts(met, enabled=("habit", "recent"), **SIZES).collect()
+    found = behaviour_boosts(met, nothing_near(met), enabled=("habit", "recent"), **SIZES).collect()
     assert {(r.scorer, r.item_id) for r in found} == {("habit", "bought"), ("recent", "bought")}
 
 
 def test_without_a_sparse_scorer_the_table_is_empty(met):
-    assert behaviour_boosts(met, enabled=("factors",), **SIZES).collect() == []
+    assert behaviour_boosts(met, nothing_near(met), enabled=("factors",), **SIZES).collect() == []
 
 
 def test_neighbours_of_a_faded_history_count_like_those_of_a_fresh_one(spark, rows):
@@ -161,7 +166,7 @@ def test_similar_users_depend_on_rows_and_not_on_partitions(rows):
     met = rows("interactions", *[{"user_id": f"u{u}", "item_id": f"i{i}", "strength": 1.0} for u, i in pairs])
     asked = SIZES | {"neighbours": 4, "history": 6}
     first, second = (
-        {tuple(r) for r in behaviour_boosts(frame, enabled=("similar_users",), **asked).collect()}
+        {tuple(r) for r in behaviour_boosts(frame, nothing_near(frame), enabled=("similar_users",), **asked).collect()}
         for frame in (met, met.repartition(7).orderBy("item_id"))
     )
     assert first == second

@@ -5,8 +5,23 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from pyspark.sql import functions as F
 
-from recsys_spark.blocks.build import Inputs, make_blocks, make_boosts, make_layout, make_targets
+from recsys_spark.blocks.build import (
+    Inputs,
+    learn_item_map,
+    learn_tables,
+    make_boosts,
+    make_calendar,
+    make_item_blocks,
+    make_layout,
+    make_targets,
+    make_user_blocks,
+    make_user_svd,
+)
+from recsys_spark.blocks.learned import Learned, Maps, calendar_table, maps_table, no_rows
+from recsys_spark.blocks.maps import AttributeMap
+from recsys_spark.blocks.moment import Calendar, item_moments
 from recsys_spark.config.settings import BlockSettings
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import keeping
@@ -71,17 +86,26 @@ def inputs(spark, rows):
     )
 
 
-def made(inputs, settings, layout):
-    """Rows of the users' and of the items' blocks."""
+def made(inputs, settings, layout, of=None):
+    """Rows of the users' and of the items' blocks, and the boosts; of everyone, or of some users alone."""
+    when = make_calendar(inputs, settings, layout)
     with keeping() as keep:
         targets = make_targets(inputs, settings, layout, keep)
-        return [side.collect() for side in make_blocks(inputs, settings, layout, targets, keep)]
+        predicted = learn_item_map(inputs, settings, layout, targets)
+        items = keep(make_item_blocks(inputs, layout, predicted, targets, item_moments(inputs.interactions, when)))
+        svd = make_user_svd(inputs, items, layout)
+        learned = Learned.read(learn_tables(inputs, settings, layout, predicted, when, svd, seed=0))
+        if of:
+            names = ("events", "interactions", "user_profiles", "user_factors")
+            inputs = replace(inputs, **{n: getattr(inputs, n).where(F.col("user_id").isin(*of)) for n in names})
+        users = make_user_blocks(inputs, layout, learned, svd).collect()
+        return users, items.collect(), make_boosts(inputs, settings, learned, Grid(2, 1)).collect()
 
 
 @pytest.fixture(scope="module")
 def scores(inputs):
     layout = make_layout(inputs, SETTINGS, rank=2, deep_width=2)
-    users, items = made(inputs, SETTINGS, layout)
+    users, items, boosts = made(inputs, SETTINGS, layout)
     user_vectors = {r.user_id: np.array(r.vector) for r in users}
     item_vectors = {r.item_id: (r.item_group, np.array(r.vector)) for r in items}
 
@@ -89,7 +113,7 @@ def scores(inputs):
         start, width = {name: (s, w) for name, s, w in layout.rows}[block]
         return float(user_vectors[user][start : start + width] @ item_vectors[item][1][start : start + width])
 
-    return score, user_vectors, item_vectors, layout
+    return score, user_vectors, item_vectors, layout, boosts
 
 
 @pytest.fixture(scope="module")
@@ -98,15 +122,14 @@ def compared(inputs):
     settings = SETTINGS.model_copy(update={"enabled": ("factors", "svd", "trend", "similar_users"), "svd_rank": 3})
     layout = make_layout(inputs, settings, rank=2, deep_width=2)
     (start, width) = {name: (s, w) for name, s, w in layout.rows}["svd"]
-    left, right = (
-        {r[0]: np.array(r.vector)[start : start + width] for r in side} for side in made(inputs, settings, layout)
-    )
+    users, items, boosts = made(inputs, settings, layout)
+    left, right = ({r[0]: np.array(r.vector)[start : start + width] for r in side} for side in (users, items))
     scores = {(user, item): float(left[user] @ right[item]) for user in left for item in right}
-    return scores, make_boosts(inputs, settings, Grid(1, 1), seed=0).collect(), layout
+    return scores, boosts, layout
 
 
 def test_every_user_and_item_has_a_vector_of_the_layouts_width(scores):
-    _, users, items, layout = scores
+    _, users, items, layout, _ = scores
     assert set(users) == {"dry1", "dry2", "oily1", "oily2", "new_dry", "bare"}
     assert {len(v) for v in users.values()} | {len(v) for _, v in items.values()} == {layout.width}
     assert {i for i, (group, _) in items.items() if group == "new"} == {"new_gel"}
@@ -124,8 +147,8 @@ def test_a_new_user_gets_the_factors_of_its_kind(scores):
     assert score("new_dry", "cream1", "demographic") > 0 > score("new_dry", "gel1", "demographic")
 
 
-def test_content_boosts_the_attribute_that_was_bought(inputs):
-    boosts = make_boosts(inputs, SETTINGS, Grid(2, 1), seed=0).where("scorer = 'content'").collect()
+def test_content_boosts_the_attribute_that_was_bought(scores):
+    boosts = [r for r in scores[4] if r.scorer == "content"]
     assert {(r.user_id, r.item_id) for r in boosts if r.item_id == "new_gel"} == {
         ("oily1", "new_gel"),
         ("oily2", "new_gel"),
@@ -135,7 +158,7 @@ def test_content_boosts_the_attribute_that_was_bought(inputs):
 
 def test_pairs_boost_only_through_features_that_are_pairs(inputs):
     paired = replace(inputs, paired=np.array([False, True]))
-    boosts = make_boosts(paired, SETTINGS, Grid(1, 1), seed=0).collect()
+    boosts = made(paired, SETTINGS, make_layout(paired, SETTINGS, rank=2, deep_width=2))[2]
     assert {r.item_id for r in boosts if r.scorer == "pairs"} == {"gel1", "gel2", "new_gel"}
     assert {r.item_id for r in boosts if r.scorer == "content"} == {"cream1", "cream2"}
 
@@ -183,4 +206,29 @@ def test_similar_users_boost_what_their_kind_bought(compared):
 def test_a_block_that_attributes_do_not_predict_can_be_the_only_one(inputs):
     settings = BlockSettings(enabled=("moment",), moment_buckets=2)
     layout = make_layout(inputs, settings, rank=2, deep_width=2)
-    assert {len(row.vector) for side in made(inputs, settings, layout) for row in side} == {2}
+    assert {len(row.vector) for side in made(inputs, settings, layout)[:2] for row in side} == {2}
+
+
+def test_some_users_have_the_vectors_and_boosts_that_they_have_among_all(inputs, scores):
+    _, users, _, layout, boosts = scores
+    some = ("dry1", "new_dry")
+    found, _, their_boosts = made(inputs, SETTINGS, layout, of=some)
+    assert {r.user_id for r in found} == set(some)
+    for row in found:
+        np.testing.assert_array_equal(row.vector, users[row.user_id])
+    assert {tuple(r) for r in their_boosts} == {tuple(r) for r in boosts if r.user_id in some} != set()
+
+
+def test_maps_come_back_from_their_table_as_they_were(spark):
+    weights = [np.arange(6, dtype=np.float32).reshape(3, 2) / 7, np.ones((1, 4), np.float32), np.zeros((3, 0))]
+    maps = Maps(*[AttributeMap(one.astype(np.float32)) for one in weights])
+    tables = {
+        "attribute_maps": maps_table(spark, maps),
+        "calendar": calendar_table(spark, Calendar((1.5,), None, None), 3),
+    }
+    empty = spark.range(0)
+    tables |= {name: no_rows(empty, name) for name in ("item_neighbours", "repeat_trees", "repeat_items")}
+    found = Learned.read(tables)
+    for one, other in zip(found.maps, maps, strict=True):
+        np.testing.assert_array_equal(one.weights, other.weights)
+    assert (found.edges, found.repeat_now, found.repeat_trees) == ((1.5,), 3.0, [])

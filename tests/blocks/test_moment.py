@@ -22,7 +22,7 @@ def met(rows):
 def test_an_item_scores_high_for_those_who_were_here_when_it_was_in_demand(met):
     when = calendar(met, 8, 30.0)
     items = {r.item_id: np.array(r.moment) for r in item_moments(met, when).collect()}
-    users = {r.user_id: r.moment_idx for r in user_moments(met, when).collect()}
+    users = {r.user_id: r.moment_idx for r in user_moments(met, when.edges).collect()}
     assert items["ice"][users["u00"]] > 0 > items["ice"][users["u79"]]
     assert items["skates"][users["u79"]] > 0 > items["skates"][users["u00"]]
     assert sorted(set(users.values())) == list(range(8))
@@ -39,7 +39,7 @@ def test_a_shop_of_one_day_has_one_moment_that_tells_nothing(rows):
     met = rows("interactions", *[{"user_id": u, "item_id": i, **day} for u, i in ("aX", "bX", "bY")])
     when = calendar(met, 4, 30.0)
     moments = {r.item_id: r.moment for r in item_moments(met, when).collect()}
-    for user in user_moments(met, when).collect():
+    for user in user_moments(met, when.edges).collect():
         assert moments["X"][user.moment_idx] == pytest.approx(0.0, abs=1e-5)
         assert moments["Y"][user.moment_idx] == pytest.approx(0.0, abs=1e-5)
 

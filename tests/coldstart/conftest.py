@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from recsys_spark.coldstart.ranks import Ranks
 from recsys_spark.coldstart.spec import TrainingSpec
+from recsys_spark.coldstart.train import run
 
 GROUPS, USERS, ITEMS, PER_USER, FILES = 8, 200, 240, 10, 4
 HISTORY = 5
@@ -39,6 +42,13 @@ def spec_in(planted: Path) -> Callable[..., TrainingSpec]:
     return partial(spec_of, planted)
 
 
+@pytest.fixture(scope="session")
+def once(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingSpec, str]:
+    """One training of six epochs, in this process, and the hash of its weights; tests leave its folder as it is."""
+    spec = spec_of(planted, tmp_path_factory.mktemp("once"))
+    return spec, run(spec, Ranks())
+
+
 def spec_of(planted: Path, folder: Path, **changed: Any) -> TrainingSpec:
     """A training that takes a second an epoch or less."""
     settings = {
@@ -63,6 +73,14 @@ def empty_examples(folder: Path) -> str:
     path = folder / "empty" / "part-0.parquet"
     names = ("part", "user_idx", "attribute_idx", "history_idx", "item_idx", "weight")
     pq.write_table(pa.table({name: pa.array([], TYPES[name]) for name in names}), path)
+    return path.as_uri()
+
+
+def trained_part(planted: Path, folder: Path) -> str:
+    """URI of the examples without those of the validation part."""
+    table = pq.read_table(planted / "training_examples")
+    path = folder / "train.parquet"
+    pq.write_table(table.filter(pc.equal(table["part"], "train")), path)
     return path.as_uri()
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recsys_spark.coldstart.catalogue import catalogue, chosen_candidates, known_ids
+from recsys_spark.coldstart.catalogue import catalogue, chosen_candidates, known_ids, without_unknown
 from recsys_spark.errors import TrainingError
 
 
@@ -26,6 +26,21 @@ def test_rows_are_placed_by_index_whatever_their_order():
 def test_dense_has_a_root_mean_square_of_one():
     dense = catalogue(_rows([1, 2])).dense.numpy()
     np.testing.assert_allclose(dense[:, 0], np.array([0, 2, 4]) / np.sqrt(20 / 3), rtol=1e-6)
+
+
+def test_a_trained_scale_stays_and_features_the_training_did_not_know_pad():
+    trained = catalogue(_rows([1, 2]))
+    found = catalogue(_rows([1, 2, 3]), dense_scale=trained.dense_scale, n_features=2)
+    np.testing.assert_array_equal(found.dense.numpy()[:3], trained.dense.numpy())
+    assert found.features.numpy().tolist() == [[0], [1], [2], [0]]
+
+
+def test_dense_that_was_empty_in_training_stays_so():
+    assert not catalogue(_rows([1, 2]), dense_scale=0.0).dense.numpy().any()
+
+
+def test_indexes_above_the_largest_known_are_padding():
+    assert without_unknown(np.array([[1, 5], [4, 0]]), 4).tolist() == [[1, 0], [4, 0]]
 
 
 def test_no_dense_columns_and_only_zeros_stay_as_they_are():

@@ -16,7 +16,7 @@ from recsys_spark.coldstart.ranks import Ranks
 from recsys_spark.coldstart.spec import TrainingSpec
 from recsys_spark.coldstart.train import run
 from recsys_spark.errors import PrerequisiteError, TrainingError
-from tests.coldstart.conftest import GROUPS, ITEMS, USERS, empty_examples, spec_of
+from tests.coldstart.conftest import GROUPS, ITEMS, USERS, empty_examples, spec_of, trained_part
 
 CHANCE = (10 / 48 + 10 / 192) / 2
 """Recall@10 of a list that does not know the taste: 48 new items, 192 known ones, all equally popular."""
@@ -24,13 +24,6 @@ CHANCE = (10 / 48 + 10 / 192) / 2
 
 def _log(spec: TrainingSpec) -> list[dict]:
     return [json.loads(line) for line in spec.metric_log.read_text(encoding="utf-8").splitlines()]
-
-
-@pytest.fixture(scope="module")
-def once(planted, tmp_path_factory) -> tuple[TrainingSpec, str]:
-    """One training of six epochs, in this process."""
-    spec = spec_of(planted, tmp_path_factory.mktemp("once"))
-    return spec, run(spec, Ranks())
 
 
 def test_the_planted_taste_is_found_for_new_users_and_items(once):
@@ -43,6 +36,7 @@ def test_the_log_has_one_line_an_epoch_and_ends_with_equal_hashes(once):
     assert [line["epoch"] for line in log] == list(range(1, len(log) + 1))
     best = max(log, key=lambda line: line["validation_recall"])
     assert once[1] == best["weights_sha256"]  # the weights of the best epoch are the ones that were exported
+    assert launch.kept_sha256(log[::-1]) == once[1]
 
 
 def test_every_user_and_item_has_one_vector(once):
@@ -107,6 +101,25 @@ def test_two_ranks_agree_and_reach_what_one_reaches(once, spec_in, tmp_path):
     reached, single = (max(line["validation_recall"] for line in log) for log in (trained.log, _log(once[0])))
     assert abs(reached - single) < 0.1
     assert pq.read_table(trained.vectors).num_rows == USERS + ITEMS
+    assert [path.name for path in trained.weights.iterdir()] == ["part-00000.parquet"]  # rank 0 alone writes them
+
+
+def test_where_nothing_is_found_the_last_epoch_is_kept(planted, tmp_path):
+    """Without validation examples, as of a shop too small to hold anything out, no epoch is better than the next."""
+    files = (trained_part(planted, tmp_path),)
+    spec = spec_of(planted, tmp_path, example_files=files, epochs=3, patience=1)
+    digest = run(spec, Ranks())
+    log = _log(spec)
+    assert [line["validation_recall"] for line in log] == [0.0, 0.0, 0.0]
+    assert digest == log[-1]["weights_sha256"] == launch.kept_sha256(log)
+
+
+def test_the_kept_epoch_is_the_first_of_the_highest_recall():
+    log = [{"epoch": e, "validation_recall": r, "weights_sha256": str(e)} for e, r in ((3, 0.2), (1, 0.1), (2, 0.2))]
+    assert launch.kept_sha256(log) == "2"
+    assert launch.kept_sha256([{**line, "validation_recall": 0.0} for line in log]) == "3"
+    with pytest.raises(TrainingError, match="training_log: found no rows"):
+        launch.kept_sha256([])
 
 
 def test_nothing_to_train_on_is_one_clear_error(planted, tmp_path):
@@ -116,8 +129,10 @@ def test_nothing_to_train_on_is_one_clear_error(planted, tmp_path):
 
 
 def test_a_failed_training_tells_its_last_lines(tmp_path):
-    spec = TrainingSpec((), (), ("file:///nowhere/items.parquet",), str(tmp_path))
-    with pytest.raises(TrainingError, match=r"(?s)ended with code 1, expected 0.*nowhere"):
+    spec = TrainingSpec(
+        example_files=(), user_files=(), item_files=("file:///nowhere/items.parquet",), folder=str(tmp_path)
+    )
+    with pytest.raises(TrainingError, match=r"(?s)^training ended with code 1, expected 0.*nowhere"):
         launch.train(spec, 1, "single", timeout_minutes=1)
 
 
@@ -146,6 +161,7 @@ def test_a_training_waits_for_the_processes_of_another_in_its_folder(tmp_path):
 def test_the_command_follows_the_launcher(monkeypatch):
     path = Path("spec.json")
     assert launch.command(path, 1, "auto")[:3] == [sys.executable, "-m", "jobs.train_worker"]
+    assert launch.command(path, 1, "single", "--score")[-1] == "--score"
     assert launch.command(path, 3, "auto")[1:6] == ["-np", "3", "--gloo", "-H", "localhost:3"]
     monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
     assert launch.command(path, 3, "auto")[0] == sys.executable

@@ -66,13 +66,17 @@ def write_inputs(folder: Path) -> None:
     items = data["products"].astype({"product_id": str})[columns]
     items = items[items.product_id.isin(sold.product_id)]
     fresh = items.iloc[:10].assign(product_id=NEW_ITEMS)
-    pd.concat([items, fresh]).to_json(folder / "items.jsonl", orient="records", lines=True)
+    pd.concat([items, fresh]).assign(available=True).to_json(folder / "items.jsonl", orient="records", lines=True)
 
 
 def settings(folder: Path) -> dict:
     return {
         "lake": {"path": str(folder / "lake")},
-        "spark": {"shuffle_partitions": 2},
+        "spark": {
+            "shuffle_partitions": 2,
+            # Compiling queries takes longer than so few rows.
+            "extra": {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"},
+        },
         "source": {
             "kind": "files",
             "events": {

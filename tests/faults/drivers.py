@@ -102,6 +102,8 @@ class Shop:
     run_id: str
     log: Path
     """Where drivers print."""
+    mode: str = "auto"
+    """Of the refresh."""
 
     def refresh(self, *more: str) -> Ended:
         """A real refresh in a process of its own; a later --run-id in ``more`` wins."""
@@ -109,7 +111,8 @@ class Shop:
 
     def arguments(self, *more: str) -> list[str]:
         """Arguments that name this lake and run."""
-        return ["--conf", str(self.conf), "--set", f"lake.path={self.root}", "--run-id", self.run_id, *more]
+        named = ["--conf", str(self.conf), "--set", f"lake.path={self.root}", "--run-id", self.run_id]
+        return [*named, *(["--mode", self.mode] if self.mode != "auto" else []), *more]
 
     def lake(self, spark: SparkSession) -> Lake:
         """The lake, read by the tests' own session."""

@@ -13,7 +13,9 @@ Point = tuple[str, str]
 """FOLD/TABLE and moment, for kill_at."""
 
 
-def die_and_resume(shop: Shop, lake: Lake, points: Sequence[Point], before: Release) -> Release:
+def die_and_resume(
+    shop: Shop, lake: Lake, points: Sequence[Point], before: Release, kept: frozenset[tuple[str, int]] = frozenset()
+) -> Release:
     """Kill the shop's run at each point in turn, look at what readers see after each kill, and let it end.
 
     Args:
@@ -21,6 +23,7 @@ def die_and_resume(shop: Shop, lake: Lake, points: Sequence[Point], before: Rele
         lake: its lake.
         points: in the order in which a refresh comes by; the last ones may be at full/releases.
         before: what readers see until the run is published.
+        kept: tables and versions that the release may have from an earlier one; the run commits to none of these.
 
     Returns:
         The release of the run, of which each table and the publishing are one commit.
@@ -37,7 +40,8 @@ def die_and_resume(shop: Shop, lake: Lake, points: Sequence[Point], before: Rele
     ended = shop.refresh()
     assert ended.code == 0, ended.output
     release = current_release(lake)
-    tables = [name if "/" in name else f"full/{name}" for name in (*release.tables, "releases")]
+    made = [name for name, version in release.tables.items() if (name, version) not in kept]
+    tables = [name if "/" in name else f"full/{name}" for name in (*made, "releases")]
     assert {name: committed(lake, name, shop.run_id) for name in tables} == dict.fromkeys(tables, 1)
     assert [r.state for r in lake.read("releases").where(f"run_id = '{shop.run_id}'").collect()] == ["published"]
     return release

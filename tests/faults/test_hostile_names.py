@@ -17,7 +17,7 @@ from recsys_spark.evaluate.report import render
 from recsys_spark.events.clean import judge, settle
 from recsys_spark.lake import Commit, Lake, Release, publish
 from recsys_spark.profiles.interactions import interactions
-from recsys_spark.profiles.profile import user_features, user_profiles
+from recsys_spark.profiles.profile import user_encoding, user_features, user_profiles
 from recsys_spark.rank.lists import recommendations
 from recsys_spark.sources.files import read_files
 from tests.conftest import at
@@ -79,14 +79,17 @@ def shop(spark, rows, cleaned, tmp_path_factory):
         dwell_weight=0.1,
         half_life_days=180.0,
     )
-    features = user_features(cleaned.users, max_features=50, min_holders=1)
+    known = user_encoding(cleaned.users)
+    features = user_features(cleaned.users, known, max_features=50, min_holders=1)
     profiles = user_profiles(
         cleaned.users,
         cleaned.events,
         met,
         cleaned.items,
+        known,
         features,
         AS_OF,
+        kept=None,
         warm_from_items=5,
         inactive_after_days=365.0,
         half_life_days=180.0,

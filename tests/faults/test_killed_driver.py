@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
 
 from jobs.pipeline import REFRESH
+from recsys_spark.contracts import table
 from recsys_spark.lake import current_release
 from tests.conftest import at
 from tests.faults.digests import digests
@@ -32,13 +34,25 @@ IN_EVERY_STEP: tuple[Point, ...] = (
     ("full/recommendations", "after"),
     *PUBLISHING,
 )
+IN_AN_UPDATE: tuple[Point, ...] = (
+    ("full/users", "before"),
+    ("full/changed_users", "after"),
+    ("full/interactions", "before"),
+    ("full/item_vectors", "after"),
+    ("full/user_factors", "before"),
+    ("full/user_blocks", "after"),
+    ("full/boosts", "before"),
+    ("full/recommendations", "after"),
+    *PUBLISHING,
+)
 ROUNDS = 5
 NO_ROWS = hashlib.sha256().hexdigest()
 
 
 def every_commit(expected: dict[str, str]) -> tuple[Point, ...]:
     """Before and after each commit of a refresh, in its order; a table without rows has no file to die at."""
-    tables = [f"{step.fold}/{name}" for step in REFRESH for name in import_module(f"jobs.{step.name}").OUTPUTS]
+    steps = [(step.fold, import_module(f"jobs.{step.name}").OUTPUTS) for step in REFRESH]
+    tables = [f"{f}/{name}" for f, names in steps for name in names if f == "full" or not table(name).for_updates]
     tables.insert(tables.index("backtest/route_weights"), "full/route_weights")
     filled = {name if "/" in name else f"full/{name}" for name, found in expected.items() if found != NO_ROWS}
     points = [(t, moment) for t in tables for moment in ("before", "after") if t in filled or moment == "after"]
@@ -60,6 +74,21 @@ def test_killed_in_every_step_and_at_publishing(attempt, make_shop, publish_smal
 @pytest.mark.faults
 def test_killed_before_and_after_every_commit(make_shop, publish_small, expected, spark):
     killed_and_resumed(make_shop(), every_commit(expected), publish_small, expected, spark)
+
+
+@pytest.mark.faults
+def test_an_update_that_is_killed_in_every_step_and_at_publishing(undisturbed, tmp_path, spark):
+    calm, killed = (
+        replace(undisturbed.copied(tmp_path / name), run_id="later", mode="rescore") for name in ("calm", "killed")
+    )
+    ended = calm.refresh()
+    assert ended.code == 0, ended.output
+    expected = digests(calm.lake(spark), current_release(calm.lake(spark)))
+    lake = killed.lake(spark)
+    before = current_release(lake)
+    release = die_and_resume(killed, lake, IN_AN_UPDATE, before, kept=frozenset(before.tables.items()))
+    assert digests(lake, release) == expected
+    assert {name for name, version in release.tables.items() if before.tables.get(name) == version} > {"item_factors"}
 
 
 def killed_and_resumed(shop, points, publish_small, expected, spark) -> None:

@@ -15,6 +15,13 @@ def test_significant_keeps_digits_at_any_scale(spark):
     assert found[4] is None
 
 
+def test_noise_around_a_tie_rounds_to_one_side(spark):
+    tie = 0.12345  # half-way between 0.1234 and 0.1235
+    values = [tie, math.nextafter(tie, 0), math.nextafter(tie, 1), -tie, math.nextafter(-tie, 0)]
+    frame = local_frame(spark, [(v,) for v in values], "v double").select(significant(F.col("v"), 4).alias("v"))
+    assert {abs(r.v) for r in frame.collect()} == {0.1235}
+
+
 def test_significant_leaves_nan(spark):
     found = spark.range(1).select(significant(F.lit(float("nan")), 3).alias("v")).first()
     assert math.isnan(found.v)

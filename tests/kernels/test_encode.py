@@ -2,8 +2,21 @@ from math import log, sqrt
 
 import pytest
 
-from recsys_spark.kernels.encode import attribute_values, encode, vocabulary, with_measure_values, with_missing_values
+from recsys_spark.kernels.encode import (
+    attribute_values,
+    encode,
+    encoding,
+    vocabulary,
+    with_measure_values,
+    with_missing_values,
+)
 from tests.frames import local_frame
+
+DESCRIBED = "id string, measures map<string,double>, attributes map<string,array<string>>"
+
+
+def known(frame, bins):
+    return encoding(frame, "measures", "attributes", bins)
 
 
 def described(spark, *rows):
@@ -18,9 +31,9 @@ def test_attribute_values_drop_blanks_nulls_and_repeats(spark):
 
 def test_measures_become_bins_of_their_own_name(spark):
     rows = [("a", {"age": 20.0, "size": 1.0}), ("b", {"age": 40.0}), ("c", {"age": None}), ("d", {})]
-    frame = local_frame(spark, rows, "id string, measures map<string,double>")
-    found = with_measure_values(frame, "measures", "bins", 2)
-    assert found.columns == ["id", "measures", "bins"]
+    frame = local_frame(spark, [(*row, {}) for row in rows], DESCRIBED)
+    found = with_measure_values(frame, "measures", "bins", known(frame, 2))
+    assert found.columns == [*frame.columns, "bins"]
     assert {r.id: sorted(r.bins) for r in found.collect()} == {
         "a": ["age=bin_1", "size=bin_1"],
         "b": ["age=bin_2"],
@@ -30,8 +43,16 @@ def test_measures_become_bins_of_their_own_name(spark):
 
 
 def test_without_any_measure_there_is_no_bin(spark):
-    frame = local_frame(spark, [("a", {})], "id string, measures map<string,double>")
-    assert with_measure_values(frame, "measures", "bins", 10).first().bins == []
+    frame = local_frame(spark, [("a", {}, {})], DESCRIBED)
+    assert with_measure_values(frame, "measures", "bins", known(frame, 10)).first().bins == []
+
+
+def test_bins_and_usual_attributes_of_others_describe_a_row(spark):
+    others = local_frame(spark, [(str(n), {"age": float(n)}, {"skin": ["dry"]}) for n in range(4)], DESCRIBED)
+    new = local_frame(spark, [("new", {"age": 99.0, "unknown": 1.0}, {})], DESCRIBED)
+    learned = known(others, 2)
+    assert with_measure_values(new, "measures", "bins", learned).first().bins == ["age=bin_2"]
+    assert with_missing_values(new, "attributes", "missing", learned).first().missing == ["skin=?"]
 
 
 def test_vocabulary_is_ordered_by_holders_then_name_and_bounded(spark):
@@ -66,13 +87,13 @@ def test_values_by_idf_have_unit_length(spark):
 def test_what_is_missing_is_named_where_values_are_usual(spark):
     rows = [("a", {"skin": ["dry"], "eyes": ["blue"]}), ("b", {"skin": [" "]}), ("c", None)]
     rows += [(f"d{n}", {"skin": ["oily"], "rare": ["x"]} if n == 0 else {"skin": ["oily"]}) for n in range(17)]
-    frame = local_frame(spark, rows, "id string, attributes map<string,array<string>>")
-    found = {r.id: r.missing for r in with_missing_values(frame, "attributes", "missing").collect()}
+    frame = local_frame(spark, [(name, {}, attributes) for name, attributes in rows], DESCRIBED)
+    found = {r.id: r.missing for r in with_missing_values(frame, "attributes", "missing", known(frame, 2)).collect()}
     # Eyes and rare are held by 1 of 20, less than a tenth.
     assert found["a"] == []
     assert found["b"] == found["c"] == ["skin=?"]
 
 
 def test_without_attributes_nothing_is_missing(spark):
-    frame = local_frame(spark, [("a", {})], "id string, attributes map<string,array<string>>")
-    assert with_missing_values(frame, "attributes", "missing").first().missing == []
+    frame = local_frame(spark, [("a", {}, {})], DESCRIBED)
+    assert with_missing_values(frame, "attributes", "missing", known(frame, 2)).first().missing == []

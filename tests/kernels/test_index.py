@@ -1,7 +1,7 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recsys_spark.kernels.index import with_positions
+from recsys_spark.kernels.index import with_kept_positions, with_positions
 from tests.frames import local_frame
 
 
@@ -36,3 +36,11 @@ def test_any_set_of_ids_gets_the_positions_of_its_sorted_list(spark, ids):
     frame = local_frame(spark, [(i,) for i in sorted(ids, reverse=True)], "id string")
     in_order = sorted(ids, key=lambda text: text.encode())  # Spark compares strings as UTF-8 bytes
     assert positions(frame, 4) == {name: n for n, name in enumerate(in_order)}
+
+
+def test_kept_positions_stay_and_new_ids_follow_behind_them(spark):
+    kept = local_frame(spark, [("b", 0), ("d", 1), ("f", 2)], "id string, position bigint")
+    frame = local_frame(spark, [("a",), ("d",), ("e",)], "id string")
+    found = {r.id: r.position for r in with_kept_positions(frame, "id", "position", kept).collect()}
+    assert found == {"d": 1, "a": 3, "e": 4}
+    assert {r.id for r in with_kept_positions(kept.select("id"), "id", "position", kept.limit(0)).collect()} == {*"bdf"}

@@ -69,3 +69,24 @@ def test_null_in_a_required_column_names_the_column_and_writes_nothing(lake, row
 def test_a_missing_table_names_the_step_that_makes_it(lake):
     with pytest.raises(NotFoundError, match="train_als"):
         lake.read("user_factors")
+
+
+def told(frame):
+    return sorted(row.event_id for row in frame.collect())
+
+
+def test_a_table_is_extended_from_a_version_and_the_change_feed_tells_what_was_added(lake, rows):
+    base = lake.overwrite("events", rows("events", {"event_id": "a"}), RUN)
+    lake.overwrite("events", rows("events", {"event_id": "refused"}), Commit("r2", "full", "", "s"))
+    run = Commit("r3", "full", "", "s")
+    version = lake.extend("events", rows("events", {"event_id": "b"}), run, base)
+    assert told(lake.read("events", version)) == ["a", "b"]
+    assert told(lake.added("events", version)) == ["b"]
+    assert lake.extend("events", rows("events", {"event_id": "c"}), run, base) == version
+    assert told(lake.read("events")) == ["a", "b"]
+
+
+def test_a_table_of_before_there_was_a_change_feed_gets_one_when_it_is_extended(lake, rows):
+    base = lake.overwrite("user_factors", rows("user_factors", {"user_id": "u"}), RUN)
+    version = lake.extend("user_factors", rows("user_factors", {"user_id": "v"}), Commit("r2", "full", "", "s"), base)
+    assert [row.user_id for row in lake.added("user_factors", version).collect()] == ["v"]

@@ -1,8 +1,9 @@
-from recsys_spark.vectors.describe import described
+from recsys_spark.vectors.describe import described, item_encoding
 
 
 def features(rows, *items, pairs=False):
-    frame = described(rows("items", *items), pairs=pairs, price_bins=2)
+    frame = rows("items", *items)
+    frame = described(frame, item_encoding(frame, price_bins=2), pairs=pairs)
     return {r.item_id: set(r.features) for r in frame.collect()}
 
 

@@ -3,7 +3,9 @@ import pytest
 
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import conform
+from recsys_spark.vectors.describe import item_encoding
 from recsys_spark.vectors.item_vectors import item_features, item_vectors
+from recsys_spark.vectors.text import item_terms
 from tests.conftest import at
 
 AS_OF = at("2024-01-11")
@@ -11,17 +13,20 @@ AS_OF = at("2024-01-11")
 
 def vectors(rows, items, events=(), met=(), text_width=8, session_width=8):
     frame = rows("items", *items)
-    shape = dict(pairs=True, price_bins=2)
+    known = item_encoding(frame, price_bins=2)
     found = item_vectors(
         frame,
         rows("events", *events),
         rows("interactions", *met),
-        item_features(frame, max_features=50, min_holders=1, **shape),
+        known,
+        item_features(frame, known, max_features=50, min_holders=1, pairs=True),
+        item_terms(frame),
         AS_OF,
+        kept=None,
+        pairs=True,
         half_life_days=10.0,
         text_width=text_width,
         session_width=session_width,
-        **shape,
     )
     return {r.item_id: r for r in conform(table("item_vectors"), found).collect()}
 

@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from recsys_spark.vectors.text import projected, text_vectors
+from recsys_spark.vectors.text import item_terms, projected, text_vectors
 
 WIDTH = 64
 
 
 def vectors(rows, *items, seed=0):
-    return {r.item_id: np.array(r.text_vector) for r in text_vectors(rows("items", *items), WIDTH, seed).collect()}
+    frame = rows("items", *items)
+    return {r.item_id: np.array(r.text_vector) for r in text_vectors(frame, item_terms(frame), WIDTH, seed).collect()}
 
 
 TITLES = {"a": "Red matte lipstick", "b": "matte RED lipstick!", "c": "Night cream, rich", "d": "rich night balm"}

@@ -1,12 +1,17 @@
 import numpy as np
 import pytest
+from pyspark.ml.recommendation import ALS
+from pyspark.sql import functions as F
 
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import conform
 from recsys_spark.errors import ContractError
+from recsys_spark.kernels.grid import Grid
 from recsys_spark.warm.als import fit_als, ratings
+from recsys_spark.warm.fold_in import fold_in
 
 SETTINGS = dict(rank=2, iterations=4, regularization=0.01, alpha=20.0, browse_weight=0.3, seed=1)
+GRID = Grid(2, 1)
 
 
 @pytest.fixture
@@ -27,20 +32,51 @@ def vectors(frame, name, key):
     return {r[key]: np.array(r.factors) for r in conform(table(name), frame).collect()}
 
 
+def folded(met, items, grid=GRID):
+    sizes = {name: SETTINGS[name] for name in ("rank", "regularization", "alpha")}
+    return vectors(fold_in(ratings(met, 0.3), items, **sizes, grid=grid), "user_factors", "user_id")
+
+
 def test_a_user_scores_the_missing_item_of_the_own_group_highest_among_unmet_ones(shop):
-    users, items = fit_als(*shop, **SETTINGS)
-    user = vectors(users, "user_factors", "user_id")["u0"]
+    items = fit_als(*shop, **SETTINGS)
+    user = folded(shop[0], items)["u0"]
     scores = {i: float(user @ v) for i, v in vectors(items, "item_factors", "item_id").items()}
     assert scores["u-item2"] > max(scores[f"v-item{i}"] for i in range(3)) + 0.1
+    assert "unmet" not in scores
 
 
-def test_only_users_and_items_with_events_have_factors_and_a_seed_repeats_them(shop):
-    first, second = (vectors(fit_als(*shop, **SETTINGS)[0], "user_factors", "user_id") for _ in range(2))
-    assert "n" not in first
-    assert len(first) == 8
-    for user, factors in first.items():
+def test_a_seed_repeats_the_factors(shop):
+    first, second = (vectors(fit_als(*shop, **SETTINGS), "item_factors", "item_id") for _ in range(2))
+    assert len(first) == 6
+    for item, factors in first.items():
         assert factors.shape == (2,)
-        np.testing.assert_allclose(factors, second[user], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(factors, second[item], rtol=1e-5, atol=1e-6)
+
+
+def test_users_are_folded_in_as_the_last_half_step_of_spark_solves_them(shop):
+    met, users, items = shop
+    rated = ratings(met, 0.3).join(users, "user_id").join(items, "item_id")
+    model = ALS(rank=2, maxIter=4, regParam=0.01, implicitPrefs=True, alpha=20.0, seed=1, userCol="user_idx",
+                itemCol="item_idx", ratingCol="rating").fit(
+        rated.select(F.col("user_idx").cast("int"), F.col("item_idx").cast("int"), "rating"))  # fmt: skip
+    theirs = model.itemFactors.join(items, F.col("id") == F.col("item_idx"))
+    found = folded(met, theirs.select("item_id", F.col("features").alias("factors")))
+    expected = {
+        r.user_id: r.features for r in model.userFactors.join(users, F.col("id") == F.col("user_idx")).collect()
+    }
+    assert found.keys() == expected.keys()
+    for user, factors in found.items():
+        np.testing.assert_allclose(factors, expected[user], rtol=1e-4, atol=1e-6)
+
+
+def test_some_users_get_the_same_factors_as_among_all_and_from_items_in_shards(shop):
+    met, items = shop[0], fit_als(*shop, **SETTINGS)
+    everyone, some = folded(met, items), folded(met.where("user_id in ('u0', 'v3')"), items)
+    assert some.keys() == {"u0", "v3"}
+    for user, factors in some.items():
+        np.testing.assert_array_equal(factors, everyone[user])
+    for user, factors in folded(met, items, Grid(2, 3)).items():
+        np.testing.assert_allclose(factors, everyone[user], rtol=1e-5, atol=1e-7)
 
 
 def test_ratings_weigh_browsing_less_and_leave_out_what_counts_nothing(rows):
@@ -50,11 +86,8 @@ def test_ratings_weigh_browsing_less_and_leave_out_what_counts_nothing(rows):
         dict(user_id="u", item_id="viewed", n_sessions=3, n_purchases=0),
         dict(user_id="u", item_id="never", n_sessions=0, n_purchases=0),
     )
-    users = rows("user_profiles", dict(user_id="u", user_idx=0)).select("user_id", "user_idx")
-    names = ("bought", "never", "viewed")
-    items = rows("item_vectors", *[dict(item_id=i, item_idx=n) for n, i in enumerate(names)])
-    found = {r.item_idx: r.rating for r in ratings(met, users, items.select("item_id", "item_idx"), 0.5).collect()}
-    assert found == pytest.approx({0: np.log(4), 2: np.log(4) / 2})
+    found = {r.item_id: r.rating for r in ratings(met, 0.5).collect()}
+    assert found == pytest.approx({"bought": np.log(4), "viewed": np.log(4) / 2})
 
 
 def test_positions_beyond_32_bits_are_refused_in_words(rows, shop):
@@ -66,6 +99,7 @@ def test_positions_beyond_32_bits_are_refused_in_words(rows, shop):
 
 def test_without_interactions_nobody_has_factors(shop):
     met, *others = shop
-    users, items = fit_als(met.limit(0), *others, **SETTINGS)
-    assert vectors(users, "user_factors", "user_id") == {}
+    items = fit_als(met.limit(0), *others, **SETTINGS)
     assert vectors(items, "item_factors", "item_id") == {}
+    assert folded(met, items) == {}
+    assert folded(met.limit(0), fit_als(*shop, **SETTINGS)) == {}

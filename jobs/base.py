@@ -1,0 +1,109 @@
+"""Whether a refresh learns anew or brings the current release up to date, and what it then stands on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from jobs.context import Base, Job, log
+from recsys_spark.config.load import same_learning
+from recsys_spark.contracts import ALL_TABLES
+from recsys_spark.errors import NotFoundError, SettingsError
+from recsys_spark.events.clean import latest_plausible
+from recsys_spark.lake import Release, current_release, release_of
+from recsys_spark.sources.formats import readable
+from recsys_spark.sources.read import read_source
+
+MODES = ("auto", "full", "update", "rescore")
+NEEDED = (
+    "events",
+    "interactions",
+    "user_blocks",
+    "route_weights",
+    *(name for name, contract in ALL_TABLES.items() if contract.learned),
+)
+"""Tables without which a release cannot be brought up to date."""
+LOOKS_AT_ALL = ("similar_users",)
+"""Scorers whose rows of one user hang on what others did since."""
+
+
+def with_base(job: Job) -> Job:
+    """The same run with the release that it brings up to date; as it came where it learns anew.
+
+    A run that was begun goes on as it was begun.
+
+    Raises:
+        SettingsError: an update was asked for, and there is something that speaks against it.
+    """
+    mode = getattr(job.arguments, "mode", "auto")
+    begun = next((c for _, c in job.lake.commits("events") if c["run_id"] == job.run_id), None)
+    if begun is not None:
+        base = release_of(job.lake, begun.get("base_run_id", ""))
+        return _based(job, base, mode) if base else job
+    if mode == "full" or (mode == "auto" and job.settings.refresh.full_every_days is None):
+        return job
+    try:
+        release = current_release(job.lake)
+        against = _against(job, release)
+        based = job if against else _based(job, release, mode)
+        against = against or _too_late(based, mode)
+    except NotFoundError as error:
+        against = str(error)
+    if against and mode != "auto":
+        raise SettingsError(f"--mode {mode} needs a release to stand on: {against}")
+    if against:
+        log.info("a full refresh: %s", against)
+        return job
+    log.info("an update of release %s, with what was learned as of %s", release.run_id, based.ages_from)
+    return based
+
+
+def _based(job: Job, release: Release, mode: str) -> Job:
+    return replace(job, base=Base(release, _learned_as_of(job, release), everyone=mode == "rescore"))
+
+
+def _against(job: Job, release: Release) -> str:
+    """Why the release cannot be brought up to date, in words; empty if it can."""
+    missing = [name for name in NEEDED if name not in release.tables]
+    if missing:
+        return f"release {release.run_id} has no table {missing[0]}; an earlier version of this program made it"
+    if not same_learning(job.settings, release.settings):
+        return f"the settings are others than those of release {release.run_id}"
+    scorers = [name for name in LOOKS_AT_ALL if name in job.settings.blocks.enabled]
+    if scorers:
+        return f"the scorer {scorers[0]} compares every user with all others"
+    cleaning = job.settings.cleaning
+    if cleaning.fill_measures not in ("none", "drop", "constant") or cleaning.normalise_measures != "none":
+        return "cleaning.fill_measures or normalise_measures make each row hang on all others"
+    if job.asked_as_of and job.asked_as_of < release.as_of:
+        return f"release {release.run_id} is of a later time"
+    return ""
+
+
+def _learned_as_of(job: Job, release: Release) -> datetime:
+    """As-of time of the commit that wrote the weights; an update writes none.
+
+    Raises:
+        NotFoundError: Delta's history no longer holds that commit.
+    """
+    version = release.tables["route_weights"]
+    written = dict(job.lake.commits("route_weights")).get(version)
+    if written is None:
+        raise NotFoundError(f"the history of table route_weights no longer says who wrote version {version}")
+    return datetime.fromisoformat(written["as_of"])
+
+
+def _as_of(job: Job) -> datetime:
+    """The as-of time that was asked for, else the latest plausible one of the source."""
+    if job.asked_as_of:
+        return job.asked_as_of
+    with readable("the source"):
+        return latest_plausible(read_source(job.spark, job.settings.source).events)
+
+
+def _too_late(job: Job, mode: str) -> str:
+    """Why it is time for a full refresh, in words; empty if it is not."""
+    days = job.settings.refresh.full_every_days
+    if mode != "auto" or days is None or _as_of(job) - job.ages_from < timedelta(days=days):
+        return ""
+    return f"the last one is as of {job.ages_from}, and refresh.full_every_days is {days:g}"

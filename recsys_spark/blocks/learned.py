@@ -1,0 +1,103 @@
+"""What the scorers learned of everyone together, as tables and as what they are applied with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from recsys_spark.blocks.maps import AttributeMap
+from recsys_spark.blocks.moment import Calendar
+from recsys_spark.contracts import table
+from recsys_spark.contracts.spark import spark_schema
+from recsys_spark.kernels.arrow import list_column, matrix
+
+TABLES = ("attribute_maps", "calendar", "item_neighbours", "repeat_trees", "repeat_items")
+
+
+class Maps(NamedTuple):
+    """What attributes predict of those without events; the fields are the targets of the table attribute_maps."""
+
+    item_blocks: AttributeMap
+    user_factors: AttributeMap
+    user_svd: AttributeMap
+
+
+@dataclass(frozen=True)
+class Learned:
+    """All that turns a user's own events, or a new item's attributes, into vectors and boosts.
+
+    Attributes:
+        maps: what attributes predict.
+        edges: of the calendar's buckets, in days.
+        repeat_trees: rows of REPEAT_TREES.
+        repeat_now: of the repeat model, in seconds since 1970.
+        repeat_items: REPEAT_ITEMS.
+        neighbours: ITEM_NEIGHBOURS.
+    """
+
+    maps: Maps
+    edges: tuple[float, ...]
+    repeat_trees: list[tuple[Any, ...]]
+    repeat_now: float
+    repeat_items: DataFrame
+    neighbours: DataFrame
+
+    @classmethod
+    def read(cls, tables: Mapping[str, DataFrame]) -> Learned:
+        """From the tables of TABLES; what is bounded by settings comes to the driver."""
+        times = tables["calendar"].orderBy("name", "place").collect()
+        return cls(
+            maps=_maps(tables["attribute_maps"].toArrow()),
+            edges=tuple(row["value"] for row in times if row["name"] == "moment"),
+            repeat_trees=[tuple(row) for row in tables["repeat_trees"].collect()],
+            repeat_now=next((row["value"] for row in times if row["name"] == "repeat"), 0.0),
+            repeat_items=tables["repeat_items"],
+            neighbours=tables["item_neighbours"],
+        )
+
+
+def maps_table(spark: SparkSession, maps: Maps) -> DataFrame:
+    """ATTRIBUTE_MAPS."""
+    parts = [
+        pa.table(
+            {
+                "target": pa.array([target] * len(found.weights), pa.string()),
+                "feature_idx": pa.array(np.arange(len(found.weights)), pa.int32()),
+                "weights": list_column(found.weights),
+            }
+        )
+        for target, found in maps._asdict().items()
+    ]
+    return spark.createDataFrame(pa.concat_tables(parts)).select(*table("attribute_maps").columns)
+
+
+def calendar_table(spark: SparkSession, when: Calendar, repeat_now: float) -> DataFrame:
+    """CALENDAR."""
+    rows = [("moment", place, float(edge)) for place, edge in enumerate(when.edges)]
+    return spark.createDataFrame([*rows, ("repeat", 0, float(repeat_now))], spark_schema(table("calendar")))
+
+
+def _maps(rows: pa.Table) -> Maps:
+    return Maps(*[AttributeMap(_weights(rows.filter(pc.equal(rows["target"], name)))) for name in Maps._fields])
+
+
+def _weights(rows: pa.Table) -> np.ndarray:
+    """[features + 1, targets], in the order of the features."""
+    ordered = rows.sort_by("feature_idx")
+    lengths = pc.list_value_length(ordered["weights"])
+    if not rows.num_rows or not pc.max(lengths).as_py():
+        return np.zeros((max(rows.num_rows, 1), 0), np.float32)
+    return matrix(ordered["weights"])
+
+
+def no_rows(frame: DataFrame, name: str) -> DataFrame:
+    """An empty frame of a table's contract."""
+    fields = [F.lit(None).cast(field.type).alias(field.name) for field in table(name).fields]
+    return frame.limit(0).select(*fields)
