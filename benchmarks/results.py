@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from benchmarks import suite
+from benchmarks.cores import work_of_two
 from benchmarks.harness import Benchmark, Result
 
 FOLDER = Path(__file__).parent
@@ -113,7 +114,8 @@ def _medians(rounds: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, f
 def _machine() -> str:
     name = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     memory = psutil.virtual_memory().total / 2**30
-    return f"{len(os.sched_getaffinity(0))} cores of {name[1] if name else platform.machine()}, {memory:.0f} GiB"
+    cores = f"{len(os.sched_getaffinity(0))} cores of {name[1] if name else platform.machine()}"
+    return f"{cores} (two busy processes do {work_of_two():.2f} times the work of one), {memory:.0f} GiB"
 
 
 def _versions() -> str:

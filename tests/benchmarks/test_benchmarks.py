@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from benchmarks import results, scaling, search_kernel, suite
+from benchmarks import cores, results, scaling, search_kernel, suite
 from benchmarks.harness import Result, Usage
 from benchmarks.step import run_side
 
@@ -30,6 +30,10 @@ def test_sides_agree(name, spark, tmp_path):
 
 def test_the_search_kernel_is_timed():
     assert search_kernel.million_pairs_a_second(width=4, length=3, users=20, items=200) > 0
+
+
+def test_two_processes_do_some_work_beside_each_other():
+    assert 0.3 < cores.work_of_two() < 3.0
 
 
 def test_time_that_grows_as_the_square_root_of_the_events_has_the_exponent_one_half():

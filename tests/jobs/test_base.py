@@ -1,0 +1,94 @@
+"""Whether a refresh learns anew or brings the current release up to date."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jobs.base import NEEDED, with_base
+from jobs.context import Job
+from recsys_spark.config.load import settings_json
+from recsys_spark.config.settings import Settings
+from recsys_spark.errors import SettingsError
+from recsys_spark.lake import Commit, Lake, Release, publish
+
+LEARNED = datetime(2024, 5, 1, tzinfo=UTC)
+RELEASED = datetime(2024, 5, 4, tzinfo=UTC)
+COMPARING = {"blocks": {"enabled": ["similar_users"]}}
+FILLING = {"cleaning": {"fill_measures": "mean"}}
+WEEKLY = {"refresh": {"full_every_days": 7}}
+
+
+@pytest.fixture
+def lake(spark, tmp_path):
+    return Lake(spark, str(tmp_path))
+
+
+@pytest.fixture
+def released(lake, rows):
+    """released(settings, **tables): a release that an update of a full refresh made; tables to leave out are None."""
+
+    def make(settings: Settings, left_out: str = "") -> None:
+        lake.overwrite("route_weights", rows("route_weights"), Commit("full", "full", LEARNED.isoformat(), "s"))
+        tables = {name: 0 for name in NEEDED if name != left_out}
+        made = Release("update", RELEASED, "", "", tables, "", "s", settings_json(settings), {})
+        publish(lake, made, Commit("update", "full", RELEASED.isoformat(), "s"))
+
+    return make
+
+
+def job(lake, days: int = 5, mode: str = "auto", **settings: dict) -> Job:
+    """A run as of some days after what is learned."""
+    as_of = LEARNED + timedelta(days=days)
+    arguments = Namespace(as_of=as_of, mode=mode)
+    return Job(Settings(**settings), lake.spark, lake, "next", as_of, arguments=arguments)
+
+
+def test_within_the_days_of_the_setting_a_release_is_brought_up_to_date(lake, released):
+    released(Settings(**WEEKLY))
+    base = with_base(job(lake, **WEEKLY)).base
+    assert (base.release.run_id, base.learned_as_of, base.everyone) == ("update", LEARNED, False)
+    assert with_base(job(lake, days=7, **WEEKLY)).base is None
+    assert with_base(job(lake, days=7, mode="rescore", **WEEKLY)).base.everyone
+    assert with_base(job(lake, mode="full", **WEEKLY)).base is None
+
+
+def test_without_the_setting_every_refresh_is_a_full_one(lake, released):
+    released(Settings())
+    assert with_base(job(lake)).base is None
+    assert with_base(job(lake, mode="update")).base.release.run_id == "update"
+
+
+def test_settings_that_only_say_where_and_when_may_differ(lake, released):
+    released(Settings(spark={"shuffle_partitions": 99}, audit={"max_row_fall": 0.1}))
+    assert with_base(job(lake, **WEEKLY)).base is not None
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "days", "why"),
+    [
+        ({}, {"als": {"rank": 8}}, 5, "settings are others"),
+        ({}, {}, 2, "of a later time"),
+        (COMPARING, COMPARING, 5, "compares every user"),
+        (FILLING, FILLING, 5, "hang on all others"),
+    ],
+)
+def test_what_speaks_against_an_update_is_told(lake, released, then, now, days, why):
+    released(Settings(**then))
+    with pytest.raises(SettingsError, match=why):
+        with_base(job(lake, days, "update", **now))
+    assert with_base(job(lake, days, **now, **WEEKLY)).base is None
+
+
+def test_a_release_of_an_earlier_version_of_the_program_is_no_base(lake, released):
+    released(Settings(), left_out="attribute_maps")
+    with pytest.raises(SettingsError, match="has no table attribute_maps"):
+        with_base(job(lake, mode="update"))
+
+
+def test_without_a_release_there_is_nothing_to_bring_up_to_date(lake):
+    with pytest.raises(SettingsError, match="there is no release"):
+        with_base(job(lake, mode="update"))
+    assert with_base(job(lake, **WEEKLY)).base is None
