@@ -46,7 +46,7 @@ def prepare(size: Size, data: Path) -> None:
     draw = F.pmod(F.xxhash64("user_id"), F.lit(100))
     events = raw.events.select("*", place.alias("place"), draw.alias("draw"))
     late = (F.col("place") <= COME_BACK_WITH) & (F.col("draw") < 100 * max(SHARES.values()))
-    plain = [name for name, kind in raw.events.dtypes if not kind.startswith("map")]
+    plain = _plain(raw.events)
     events.where(~late).select(*plain).write.parquet(str(data / "events"))
     hours = F.make_dt_interval(hours=F.col("place"))
     back = events.where(late).withColumn("ts", F.lit(END) + hours)
@@ -84,11 +84,16 @@ def least_ratio(usages: Round) -> float:
     return min(usages[f"rescore_{share}"].seconds / usages[f"update_{share}"].seconds for share in SHARES)
 
 
+def _plain(frame: DataFrame) -> list[str]:
+    """The columns that a shop's file would have; attributes get columns of their own."""
+    return [name for name, kind in frame.dtypes if not kind.startswith("map") and not name.startswith("_")]
+
+
 def _flat(frame: DataFrame, path: Path) -> list[str]:
     """Write a table with a column for each attribute; returns their names."""
     held_names = frame.select(F.explode(F.map_keys("attributes")).alias("name")).distinct()
     names = sorted(row["name"] for row in held_names.collect())
-    plain = [name for name, kind in frame.dtypes if not kind.startswith("map")]
+    plain = _plain(frame)
     held = [F.array_join(F.col("attributes")[name], "|").alias(f"attribute_{name}") for name in names]
     frame.select(*plain, *held).write.parquet(str(path))
     return names
