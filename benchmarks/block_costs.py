@@ -26,18 +26,15 @@ from jobs.command import run_job
 from jobs.context import Job
 from recsys_spark.blocks.build import (
     Inputs,
-    learn_item_map,
+    learn_items,
     learn_tables,
     make_boosts,
     make_calendar,
-    make_item_blocks,
     make_layout,
-    make_targets,
     make_user_blocks,
     make_user_svd,
 )
 from recsys_spark.blocks.learned import Learned
-from recsys_spark.blocks.moment import item_moments
 from recsys_spark.config.settings import Scorer
 from recsys_spark.kernels.keep import keeping
 
@@ -86,10 +83,9 @@ def _build(job: Job, inputs: Inputs, scorer: Scorer) -> None:
     layout = make_layout(inputs, settings, rank=job.settings.als.rank, deep_width=deep_width(job))
     grid = job.grid(inputs.user_profiles.count(), inputs.item_vectors.count())
     with keeping() as keep:
-        targets, when = make_targets(inputs, settings, layout, keep), make_calendar(inputs, settings, layout)
-        predicted = learn_item_map(inputs, settings, layout, targets)
-        moments = item_moments(inputs.interactions, when) if layout.moment else None
-        items = keep(make_item_blocks(inputs, layout, predicted, targets, moments))
+        when = make_calendar(inputs, settings, layout)
+        predicted, items = learn_items(inputs, settings, layout, when, keep)
+        items = keep(items)
         svd = keep(make_user_svd(inputs, items, layout))
         tables = learn_tables(inputs, settings, layout, predicted, when, svd, seed=job.settings.backtest.seed)
         learned = Learned.read({name: keep(frame) for name, frame in tables.items()})

@@ -36,7 +36,7 @@ def with_base(job: Job) -> Job:
         SettingsError: an update was asked for, and there is something that speaks against it.
     """
     mode = getattr(job.arguments, "mode", "auto")
-    begun = next((c for _, c in job.lake.commits("events") if c["run_id"] == job.run_id), None)
+    begun = job.begun
     if begun is not None:
         base = release_of(job.lake, begun.get("base_run_id", ""))
         return _based(job, base, mode) if base else job

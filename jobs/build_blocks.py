@@ -16,14 +16,13 @@ from jobs.command import run_job
 from jobs.context import Job
 from recsys_spark.blocks.build import (
     Inputs,
-    learn_item_map,
+    learn_items,
     learn_tables,
     make_boosts,
     make_calendar,
     make_content_boosts,
     make_item_blocks,
     make_layout,
-    make_targets,
     make_user_blocks,
     make_user_svd,
 )
@@ -31,7 +30,6 @@ from recsys_spark.blocks.content import without_items
 from recsys_spark.blocks.layout import Layout
 from recsys_spark.blocks.learned import TABLES as LEARNED
 from recsys_spark.blocks.learned import Learned
-from recsys_spark.blocks.moment import item_moments
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.keep import keeping
@@ -64,10 +62,8 @@ def _learn(job: Job, inputs: Inputs) -> dict[str, DataFrame]:
     job.write("blocks", job.spark.createDataFrame(layout.rows, spark_schema(table("blocks"))))
     when = make_calendar(inputs, settings, layout)
     with keeping() as keep:
-        targets = make_targets(inputs, settings, layout, keep)
-        predicted = learn_item_map(inputs, settings, layout, targets)
-        moments = item_moments(inputs.interactions, when) if layout.moment else None
-        job.write("item_blocks", make_item_blocks(inputs, layout, predicted, targets, moments))
+        predicted, items = learn_items(inputs, settings, layout, when, keep)
+        job.write("item_blocks", items)
     svd = make_user_svd(inputs, job.read("item_blocks"), layout)
     found = learn_tables(inputs, settings, layout, predicted, when, svd, seed=job.settings.backtest.seed)
     return {name: job.keep_for_updates(name, frame) for name, frame in found.items()}
@@ -86,14 +82,13 @@ def _of_changed(job: Job, inputs: Inputs) -> Inputs:
 
 def _boosts(job: Job, inputs: Inputs, theirs: DataFrame) -> DataFrame:
     """In an update, also the boosts of all others: as they were, but new items compete for places among the new."""
-    before, boosts = job.before("item_vectors"), job.before("boosts")
-    if before is None or boosts is None:
+    boosts = job.before("boosts")
+    if boosts is None:
         return theirs
-    changed = job.read("changed_users").select("user_id")
-    others = boosts.join(changed, "user_id", "left_anti")
+    others = job.unchanged(boosts)
     among = inputs.item_vectors.where("n_events = 0")
-    if not among.join(before.select("item_id"), "item_id", "left_anti").isEmpty():
-        met = inputs.interactions.join(changed, "user_id", "left_anti")
+    if not job.new("item_vectors", "item_id").isEmpty():
+        met = job.unchanged(inputs.interactions)
         grid = job.grid(inputs.user_profiles.count(), among.count())
         found = make_content_boosts(replace(inputs, interactions=met), job.settings.blocks, among, grid)
         others = others if found is None else without_items(others, among).unionByName(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -42,7 +42,7 @@ class Job:
     run_id: str
     as_of: datetime | None = None
     versions: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Version of each table that this run read or wrote, by fold and name."""
+    """Version of each table that this run is known to have committed, by fold and name."""
     source_sha256: str = ""
     """Fingerprint of the source, while an ingest writes."""
     key_mark: str = ""
@@ -90,6 +90,12 @@ class Job:
         """The as-of time that --as-of or an earlier attempt of this run says; what other runs used does not count."""
         return getattr(self.arguments, "as_of", None) or as_of_by_run(self.lake).get(self.run_id)
 
+    @property
+    def begun(self) -> Mapping[str, str] | None:
+        """What the commit says by which an earlier attempt of this run began; None if there was none."""
+        commits = self.lake.with_fold("full").commits("events")
+        return next((written for _, written in commits if written["run_id"] == self.run_id), None)
+
     def ingested(self) -> Job:
         """The same run with the as-of time that its ingest used."""
         return replace(self, as_of=as_of_by_run(self.lake)[self.run_id])
@@ -116,16 +122,24 @@ class Job:
 
         The backtest fold has no users, items or quality counts of its own and reads the full fold's.
         """
-        lake = self.lake if self.fold == "full" or name not in SHARED else self.lake.with_fold("full")
+        return self._lake_of(name).read(name, self.version(name))
+
+    def version(self, name: str) -> int | None:
+        """Which version of a table :meth:`read` reads; None is the latest."""
+        lake = self._lake_of(name)
         key = (lake.fold, name)
+        from_base = self.base.release.tables.get(title_of(*key)) if self.base else None
+        if from_base is not None and table(name).learned:
+            return from_base  # an update writes none
         if key not in self.versions:
-            commit = replace(self.commit, fold=lake.fold)
-            version = lake.committed(name, commit)
-            if version is None and self.base:
-                version = self.base.release.tables.get(title_of(*key))
-            if version is not None:
-                self.versions[key] = version
-        return lake.read(name, self.versions.get(key))
+            version = lake.committed(name, replace(self.commit, fold=lake.fold))
+            if version is None:
+                return from_base
+            self.versions[key] = version
+        return self.versions[key]
+
+    def _lake_of(self, name: str) -> Lake:
+        return self.lake if self.fold == "full" or name not in SHARED else self.lake.with_fold("full")
 
     def before(self, name: str) -> DataFrame | None:
         """In an update, a table as its base has it; else None."""
@@ -137,12 +151,16 @@ class Job:
             return frame
         return frame.join(self.read("changed_users").select("user_id"), "user_id", "left_semi")
 
+    def unchanged(self, frame: DataFrame) -> DataFrame:
+        """In an update, the rows of all other users."""
+        return frame.join(self.read("changed_users").select("user_id"), "user_id", "left_anti")
+
     def with_unchanged(self, name: str, rows: DataFrame) -> DataFrame:
         """In an update, the rows and those that its base has of all other users; else the rows."""
         before = self.before(name)
         if before is None:
             return rows
-        others = before.join(self.read("changed_users").select("user_id"), "user_id", "left_anti")
+        others = self.unchanged(before)
         return rows.select(*others.columns).unionByName(others)
 
     def new(self, name: str, key: str) -> DataFrame:

@@ -75,8 +75,7 @@ def require_same_start(job: Job) -> None:
         SettingsError: this run id was started with other settings, or with another as-of time.
         SourceError: this run id has read the source as it was before it changed.
     """
-    commits = job.lake.with_fold("full").commits("events")
-    begun = next((written for _, written in commits if written["run_id"] == job.run_id), None)
+    begun = job.begun
     if begun is None:
         return
     remedy = f"take another --run-id, or resume run {job.run_id} as it was started"

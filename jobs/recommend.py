@@ -90,12 +90,12 @@ def _listed(job: Job, scoring: Scoring, shelves: DataFrame, grid: Grid) -> DataF
         if any(is_capped(shelf) for shelf in job.settings.rank.shelves):
             return users  # what an arrival moves down may itself have been held back
         others = users.join(changed, "user_id", "left_anti")
-        among = scoring.blocks.join(arrived.select("item_id"), "item_id", "left_semi")
-        best = {name: (1, exclude) for name, (_, exclude) in _shelves(job).items()}
-        top = top_n(others, among, scoring.boosts.join(arrived.select("item_id"), "item_id", "left_semi"),
-                    scoring.layout, arrived, purchased(job.read("interactions")), [scoring.learned], best,
-                    grid.user_buckets, 1)  # fmt: skip
-        lengths = {shelf.name: shelf.length for shelf in job.settings.rank.shelves}
+        blocks, boosts = (f.join(arrived, "item_id", "left_semi") for f in (scoring.blocks, scoring.boosts))
+        asked = _shelves(job)
+        best = {name: (1, exclude) for name, (_, exclude) in asked.items()}
+        top = top_n(others, blocks, boosts, scoring.layout, arrived, purchased(job.read("interactions")),
+                    [scoring.learned], best, grid.user_buckets, 1)  # fmt: skip
+        lengths = {name: length for name, (length, _) in asked.items()}
         changed = changed.unionByName(with_arrivals(before, top, lengths))
     return changed.distinct()
 

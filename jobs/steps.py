@@ -53,7 +53,7 @@ STEPS: dict[str, Command] = {
             "build_blocks",
             "Put all scorers side by side: one vector a user, one an item, and sparse boosts.",
             (
-                *("events", "changed_users", "interactions", *_FEATURES, *_PROFILES),
+                *("events", "interactions", *_FEATURES, *_PROFILES),
                 *("user_factors", "item_factors", "tower_vectors"),
             ),
         ),

@@ -112,8 +112,7 @@ def drop_models(lake_root: str) -> None:
 
 
 def _files(job: Job, name: str) -> tuple[str, ...]:
-    job.read(name)  # fixes the version that this run works on
-    return tuple(job.lake.files(name, job.versions.get((job.fold, name))))
+    return tuple(job.lake.files(name, job.version(name)))
 
 
 def _store(job: Job, trained: Trained) -> None:

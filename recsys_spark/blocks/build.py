@@ -1,6 +1,6 @@
 """The recipe of this room: what is learned of everyone, and what is made with it of any users and items.
 
-Functions named learn, make_targets and make_calendar need everyone; a full refresh calls them. All others describe the
+Functions named learn and make_calendar need everyone; a full refresh calls them. All others describe the
 users and items that they are given, each from its own rows and from what was learned.
 """
 
@@ -27,7 +27,7 @@ from recsys_spark.blocks.demographic import attribute_counts, background, choose
 from recsys_spark.blocks.layout import Layout
 from recsys_spark.blocks.learned import Learned, Maps, calendar_table, maps_table, no_rows
 from recsys_spark.blocks.maps import AttributeMap, fit_map, item_penalty
-from recsys_spark.blocks.moment import Calendar, calendar, user_moments
+from recsys_spark.blocks.moment import Calendar, calendar, item_moments, user_moments
 from recsys_spark.blocks.repeat import RepeatModel, learn_repeat, repeat_boosts
 from recsys_spark.blocks.svd import ITEMS_PER_TASK, USERS_PER_TASK, fit_svd, user_vectors
 from recsys_spark.config.settings import BlockSettings, Scorer
@@ -72,22 +72,19 @@ def make_layout(inputs: Inputs, settings: BlockSettings, *, rank: int, deep_widt
     )
 
 
-def make_targets(inputs: Inputs, settings: BlockSettings, layout: Layout, keep: Keep) -> DataFrame:
-    """What events taught about each item, kept, as it is read to fit and to assemble. Runs Spark jobs."""
-    taken = inputs.item_vectors.where("n_users > 0")
-    svd, odds = (_nothing(taken, "item_id", name) for name in ("svd", "log_odds"))
-    if layout.svd:
-        svd = fit_svd(inputs.interactions, taken, rank=layout.svd, grid=_svd_grid(inputs), keep=keep)
-    if layout.demographic:
-        odds = _odds(inputs, settings)
-    return keep(item_targets(inputs.item_vectors, inputs.item_factors, svd, odds, layout))
+def learn_items(
+    inputs: Inputs, settings: BlockSettings, layout: Layout, when: Calendar, keep: Keep
+) -> tuple[AttributeMap, DataFrame]:
+    """What attributes predict of an item's blocks, and ITEM_BLOCKS, which reads what is kept.
 
-
-def learn_item_map(inputs: Inputs, settings: BlockSettings, layout: Layout, targets: DataFrame) -> AttributeMap:
-    """What attributes predict of an item's blocks. Runs Spark jobs, and fits on the driver."""
+    Runs Spark jobs, and fits on the driver; the table is lazy.
+    """
+    targets = _targets(inputs, settings, layout, keep)
     n_known = inputs.item_vectors.where("n_users > 0").count()
     penalty = item_penalty(inputs.paired, layout.predicted, n_known, settings)
-    return fit_map(targets, "item_id", penalty.shape[1], penalty, settings.map_sample)
+    predicted = fit_map(targets, "item_id", penalty.shape[1], penalty, settings.map_sample)
+    moments = item_moments(inputs.interactions, when) if layout.moment else None
+    return predicted, make_item_blocks(inputs, layout, predicted, targets, moments)
 
 
 def make_item_blocks(
@@ -101,18 +98,13 @@ def make_item_blocks(
     return item_blocks(rows, ItemModel(layout, predicted, len(inputs.paired)))
 
 
-def svd_of_items(item_blocks: DataFrame, layout: Layout) -> DataFrame:
-    """item_id and svd of the items with events, out of their blocks."""
-    start = next((start for name, start, _ in layout.rows if name == "svd"), 0)
-    vector = F.slice("vector", start + 1, layout.svd) if layout.svd else F.array().cast("array<float>")
-    return item_blocks.where("item_group = 'established'").select("item_id", vector.alias("svd"))
-
-
 def make_user_svd(inputs: Inputs, item_blocks: DataFrame, layout: Layout) -> DataFrame:
-    """user_id and svd of the users of ``inputs``."""
+    """user_id and svd of the users of ``inputs``, from the items with events, whose blocks hold their svd."""
     if not layout.svd:
         return _nothing(inputs.user_profiles, "user_id", "svd")
-    of_items = svd_of_items(item_blocks, layout)
+    start = next(start for name, start, _ in layout.rows if name == "svd")
+    vector = F.slice("vector", start + 1, layout.svd).alias("svd")
+    of_items = item_blocks.where("item_group = 'established'").select("item_id", vector)
     return user_vectors(inputs.interactions, of_items, rank=layout.svd, grid=_svd_grid(inputs))
 
 
@@ -148,7 +140,7 @@ def learn_tables(
         inputs: of everyone.
         settings: which scorers there are, and their sizes.
         layout: of the vectors.
-        predicted: from :func:`learn_item_map`.
+        predicted: from :func:`learn_items`.
         when: from :func:`make_calendar`.
         user_svd: from :func:`make_user_svd`.
         seed: of the repeat model.
@@ -189,9 +181,7 @@ def make_boosts(inputs: Inputs, settings: BlockSettings, learned: Learned, grid:
     return found if by_content is None else found.unionByName(by_content)
 
 
-def make_content_boosts(
-    inputs: Inputs, settings: BlockSettings, among: DataFrame, grid: Grid
-) -> DataFrame | None:
+def make_content_boosts(inputs: Inputs, settings: BlockSettings, among: DataFrame, grid: Grid) -> DataFrame | None:
     """BOOSTS of the users of ``inputs`` by what items are, among some rows of item_vectors; None if no scorer asks."""
     masks: dict[Scorer, np.ndarray] = {"content": ~inputs.paired, "pairs": inputs.paired}
     asked: dict[str, np.ndarray] = {
@@ -203,6 +193,17 @@ def make_content_boosts(
     items = among.select("item_id", item_group(), "feature_idx")
     by_content = content_boosts(lifts, items, asked, settings.content_per_user, grid)
     return by_content.withColumn("because_item_id", F.lit(None).cast("string"))
+
+
+def _targets(inputs: Inputs, settings: BlockSettings, layout: Layout, keep: Keep) -> DataFrame:
+    """What events taught about each item, kept, as it is read to fit and to assemble. Runs Spark jobs."""
+    taken = inputs.item_vectors.where("n_users > 0")
+    svd, odds = (_nothing(taken, "item_id", name) for name in ("svd", "log_odds"))
+    if layout.svd:
+        svd = fit_svd(inputs.interactions, taken, rank=layout.svd, grid=_svd_grid(inputs), keep=keep)
+    if layout.demographic:
+        odds = _odds(inputs, settings)
+    return keep(item_targets(inputs.item_vectors, inputs.item_factors, svd, odds, layout))
 
 
 def _odds(inputs: Inputs, settings: BlockSettings) -> DataFrame:

@@ -22,6 +22,7 @@ from pyspark.sql import functions as F
 
 from recsys_spark.kernels.arrow import list_column, matrix
 from recsys_spark.kernels.draw import hash_share
+from recsys_spark.kernels.gram import gram
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 from recsys_spark.kernels.keep import Keep
 
@@ -53,11 +54,11 @@ def fit_svd(interactions: DataFrame, items: DataFrame, *, rank: int, grid: Grid,
     vectors, turn = items.select("item_id", _test_vector(width)), np.eye(width)
     for _ in range(1 + POWER_ITERATIONS):
         taken = keep(_product(users, vectors, partial(_of_users, turn=turn), "user_id", grid))
-        turn = orthonormal(_gram(taken, width))
+        turn = orthonormal(gram(taken, "vector", width))
         vectors.unpersist()
         both = users.join(taken, on="user_id", how="inner")
         vectors = keep(_product(both, items, partial(_of_items, turn=turn), "item_id", grid))
-        turn = orthonormal(_gram(vectors, width))
+        turn = orthonormal(gram(vectors, "vector", width))
         taken.unpersist()
     return vectors.mapInArrow(partial(_turned, turn=turn[:, :rank]), "item_id string, svd array<float>")
 
@@ -128,20 +129,6 @@ def _product(
 
 def _fields(key: str) -> dict[str, str]:
     return {key: "string", "vector": "array<double>"}
-
-
-def _gram(rows: DataFrame, width: int) -> np.ndarray:
-    """Y'Y [width, width] of the column vector; runs a Spark job that returns one matrix a partition."""
-    parts = rows.select("vector").mapInArrow(partial(_gram_of, width=width), "gram array<double>").toArrow()
-    return matrix(parts["gram"], np.float64).reshape(-1, width, width).sum(axis=0)
-
-
-def _gram_of(batches: Iterator[pa.RecordBatch], width: int) -> Iterator[pa.RecordBatch]:
-    total = np.zeros((width, width))
-    for batch in batches:
-        rows = matrix(batch["vector"], np.float64).reshape(-1, width)
-        total += rows.T @ rows
-    yield pa.RecordBatch.from_arrays([list_column(total.reshape(1, -1), np.float64)], names=["gram"])
 
 
 def _turned(batches: Iterator[pa.RecordBatch], turn: np.ndarray) -> Iterator[pa.RecordBatch]:

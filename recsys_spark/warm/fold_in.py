@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.kernels.arrow import list_column, matrix
+from recsys_spark.kernels.gram import gram
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 
 SOLVED = {"user_id": "string", "factors": "array<float>"}
@@ -41,13 +42,14 @@ def fold_in(
     entry = F.struct("item_id", F.col("rating").cast("float").alias("rating"))
     listed = ratings.groupBy("user_id").agg(F.array_sort(F.collect_list(entry)).alias("met"))
     users = listed.select("user_id", F.col("met.item_id").alias("items"), F.col("met.rating").alias("ratings"))
-    gram = _gram(item_factors, rank)
+    # Below the tenth digit the sum depends on the order of its parts.
+    known = np.round(gram(item_factors, "factors", rank), 10)
     if grid.item_shards == 1:
-        work = partial(_solved_cell, gram=gram, regularization=regularization, alpha=alpha)
+        work = partial(_solved_cell, gram=known, regularization=regularization, alpha=alpha)
         return lay_out(users, item_factors, grid, work, SOLVED)
     parts = lay_out(users, item_factors, grid, partial(_normal_cell, rank=rank, alpha=alpha), PARTS)
     bucket = F.pmod(F.xxhash64("user_id"), F.lit(grid.user_buckets * grid.item_shards))
-    solve = partial(_solved_parts, gram=gram, regularization=regularization)
+    solve = partial(_solved_parts, gram=known, regularization=regularization)
     schema = ", ".join(f"{name} {kind}" for name, kind in SOLVED.items())
     return parts.groupBy(bucket.alias("bucket")).applyInArrow(solve, schema)
 
@@ -64,21 +66,6 @@ def solved(normal: np.ndarray, right: np.ndarray, n_rated: np.ndarray, gram: np.
     """
     whole = normal + gram + (ridge * n_rated)[:, None, None] * np.eye(len(gram))
     return np.linalg.solve(whole, right[:, :, None])[:, :, 0]
-
-
-def _gram(item_factors: DataFrame, rank: int) -> np.ndarray:
-    """Y'Y [rank, rank]; runs a Spark job that returns one matrix a partition."""
-    parts = item_factors.select("factors").mapInArrow(partial(_gram_of, rank=rank), "gram array<double>").toArrow()
-    # Parts arrive in any order, and sums depend on it below the tenth digit.
-    return np.round(matrix(parts["gram"], np.float64).reshape(-1, rank, rank).sum(axis=0), 10)
-
-
-def _gram_of(batches: Iterator[pa.RecordBatch], rank: int) -> Iterator[pa.RecordBatch]:
-    total = np.zeros((rank, rank))
-    for batch in batches:
-        rows = matrix(batch["factors"], np.float64).reshape(-1, rank)
-        total += rows.T @ rows
-    yield pa.RecordBatch.from_arrays([list_column(total.reshape(1, -1), np.float64)], names=["gram"])
 
 
 def _solved_cell(users: pa.Table, items: pa.Table, gram: np.ndarray, regularization: float, alpha: float) -> pa.Table:

@@ -9,19 +9,17 @@ from pyspark.sql import functions as F
 
 from recsys_spark.blocks.build import (
     Inputs,
-    learn_item_map,
+    learn_items,
     learn_tables,
     make_boosts,
     make_calendar,
-    make_item_blocks,
     make_layout,
-    make_targets,
     make_user_blocks,
     make_user_svd,
 )
 from recsys_spark.blocks.learned import Learned, Maps, calendar_table, maps_table, no_rows
 from recsys_spark.blocks.maps import AttributeMap
-from recsys_spark.blocks.moment import Calendar, item_moments
+from recsys_spark.blocks.moment import Calendar
 from recsys_spark.config.settings import BlockSettings
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import keeping
@@ -90,9 +88,8 @@ def made(inputs, settings, layout, of=None):
     """Rows of the users' and of the items' blocks, and the boosts; of everyone, or of some users alone."""
     when = make_calendar(inputs, settings, layout)
     with keeping() as keep:
-        targets = make_targets(inputs, settings, layout, keep)
-        predicted = learn_item_map(inputs, settings, layout, targets)
-        items = keep(make_item_blocks(inputs, layout, predicted, targets, item_moments(inputs.interactions, when)))
+        predicted, items = learn_items(inputs, settings, layout, when, keep)
+        items = keep(items)
         svd = make_user_svd(inputs, items, layout)
         learned = Learned.read(learn_tables(inputs, settings, layout, predicted, when, svd, seed=0))
         if of:
