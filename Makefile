@@ -9,6 +9,7 @@ VENV ?= .venv
 CONF ?= conf/demo.yaml
 RUN_ID ?= demo
 USERS_SHOWN ?= 3
+TEST_PROCESSES ?= 2
 
 BIN := $(VENV)/bin
 LOGS := $(VENV)/logs
@@ -29,7 +30,7 @@ demo: setup ## set up, refresh and backtest on Complete Journey, and print a few
 	@$(BIN)/recsys show sample --conf $(CONF) --count $(USERS_SHOWN)
 
 test: test-prerequisites check $(STAMPS)/drivers ## set up, check, and run all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 test-faults: test-prerequisites setup $(STAMPS)/drivers ## kill, starve and mistreat real refreshes; takes hours
 	@$(BIN)/python -m pytest tests/faults tests/e2e -m faults
@@ -58,7 +59,7 @@ prerequisites:
 test-prerequisites:
 	@deploy/setup/prerequisites.sh tests > /dev/null
 
-$(STAMPS)/venv: constraints.txt setup.py deploy/setup/make_venv.sh deploy/horovod/build-tools.txt | prerequisites
+$(STAMPS)/venv: $(wildcard deploy/setup/*.lock) setup.py deploy/setup/make_venv.sh | prerequisites
 	@$(STEP) "[2/6] installing the pinned packages into $(VENV), about 2 minutes" $(LOGS)/venv.log \
 		deploy/setup/make_venv.sh "$$(deploy/setup/prerequisites.sh)" $(VENV)
 	@mkdir -p $(STAMPS) && touch $@

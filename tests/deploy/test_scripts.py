@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import zipfile
 from pathlib import Path
@@ -126,3 +127,14 @@ def test_submitted_sessions_and_own_sessions_use_one_delta():
     pairs = dict(line.split(None, 1) for line in text.splitlines() if line and not line.startswith("#"))
     assert pairs["spark.jars.packages"] == DELTA_PACKAGE
     assert REQUIRED.items() <= pairs.items()
+
+
+def test_the_locks_have_a_hash_for_each_version_that_is_pinned():
+    pinned = set(re.findall(r"^[\w.-]+==\S+", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    locks = "".join(path.read_text() for path in (ROOT / "deploy/setup").glob("*.lock"))
+    locked = set(re.findall(r"^([\w.-]+==\S+) \\\n    --hash=sha256:[0-9a-f]{64}", locks, re.MULTILINE))
+    assert {_normal(name) for name in locked} == {_normal(name) for name in pinned}
+
+
+def _normal(requirement):
+    return requirement.lower().replace("_", "-")
