@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import unquote
 
@@ -37,7 +37,7 @@ def read_table(spark: SparkSession, name: str, source: TableSource) -> DataFrame
             breaks within a value; quotes are doubled.
 
     Raises:
-        SourceError: nothing is there, it is empty, a file of it is, or it cannot be read.
+        SourceError: nothing is there, it is empty, a file of it is, it cannot be read, or a column has a name of ours.
     """
     read = {"csv": _csv, "jsonl": _jsonl}.get(source.format, _typed)
     with readable(f"table {name}: {source.path}"):
@@ -116,6 +116,7 @@ def _reader(spark: SparkSession) -> DataFrameReader:
 
 def _typed(spark: SparkSession, source: TableSource) -> DataFrame:
     frame = _reader(spark).format(source.format).load(source.path)
+    _refuse_own_names(frame.columns, source)
     return _with_origin(frame, F.lit(None).cast("string"))
 
 
@@ -123,6 +124,7 @@ def _csv(spark: SparkSession, source: TableSource) -> DataFrame:
     # Everything is text at first: a value of another type is a matter for cleaning, not for the reader.
     reader = _reader(spark).option("header", True).option("escape", '"').option("mode", "PERMISSIVE")
     names = reader.csv(source.path).columns
+    _refuse_own_names(names, source)
     schema = T.StructType([T.StructField(n, T.StringType()) for n in [*names, UNPARSED]])
     # Files whose header differs would otherwise be read by position into the wrong columns.
     reader = reader.option("enforceSchema", False).option("columnNameOfCorruptRecord", UNPARSED)
@@ -131,9 +133,18 @@ def _csv(spark: SparkSession, source: TableSource) -> DataFrame:
 
 def _jsonl(spark: SparkSession, source: TableSource) -> DataFrame:
     reader = _reader(spark).option("primitivesAsString", True).option("columnNameOfCorruptRecord", UNPARSED)
+    # Spark itself adds UNPARSED where a line does not parse.
     fields = [f for f in reader.json(source.path).schema.fields if f.name != UNPARSED]
+    _refuse_own_names([f.name for f in fields], source)
     schema = T.StructType([*fields, T.StructField(UNPARSED, T.StringType())])
     return _with_origin(reader.schema(schema).json(source.path), F.col(UNPARSED))
+
+
+def _refuse_own_names(names: Sequence[str], source: TableSource) -> None:
+    """Stop at columns of the source that have the names of those which reading adds."""
+    taken = sorted({SOURCE_FILE, UNPARSED} & {name.lower() for name in names})
+    if taken:
+        raise SourceError(f"{source.path} has the column {taken[0]}, a name that reading uses itself. Rename it.")
 
 
 def _with_origin(frame: DataFrame, unparsed: Column) -> DataFrame:

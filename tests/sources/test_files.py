@@ -116,6 +116,16 @@ def test_a_broken_parquet_file_is_named(spark, tmp_path):
         spark.read.schema("id bigint").parquet(str(tmp_path / "good")).collect()
 
 
+@pytest.mark.parametrize("file_format", ["csv", "jsonl", "parquet"])
+def test_a_column_with_a_name_that_reading_uses_is_named(spark, tmp_path, file_format):
+    rows = spark.createDataFrame([("u1", "i1", "a.csv")], "user_id string, item_id string, _source_file string")
+    path = str(tmp_path / "events")
+    writer = rows.write.option("header", True)
+    {"csv": writer.csv, "jsonl": writer.json, "parquet": writer.parquet}[file_format](path)
+    with pytest.raises(SourceError, match="has the column _source_file, a name that reading uses itself"):
+        read_files(spark, files(TableSource(path=path, format=file_format)))
+
+
 def test_other_failures_are_left_alone():
     with pytest.raises(ZeroDivisionError), readable("x"):
         _ = 1 / 0
