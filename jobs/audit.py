@@ -21,7 +21,7 @@ def _falls(job: Job) -> list[str]:
     if before is None:
         return []
     rows = {name: job.read(name).count() for name in COUNTED}
-    reached = headline(job.with_fold("backtest").read("metrics"), job.settings.backtest.k, "high")
+    reached = headline(job.with_fold("backtest").read("metrics"), job.settings.backtest.k, at_best=True)
     return [
         *falls("rows", rows, _rows(job, before), allowed.max_row_fall, "audit.max_row_fall"),
         *falls("metric", reached, before.metrics, allowed.max_metric_fall, "audit.max_metric_fall"),

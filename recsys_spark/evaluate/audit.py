@@ -69,11 +69,18 @@ def falls(
     ]
 
 
-def headline(metrics: DataFrame, k: int, column: str = "value") -> dict[str, float]:
-    """The backtest's figures that a release carries, by slice/metric@k; ``column`` high gives their upper ends."""
+def headline(metrics: DataFrame, k: int, *, at_best: bool = False) -> dict[str, float]:
+    """The backtest's figures that a release carries, by slice/metric@k.
+
+    Args:
+        metrics: the table.
+        k: the cutoff.
+        at_best: the upper ends of their intervals instead, which of a few users may lie below the figure: then that.
+    """
+    value = F.greatest("value", "high") if at_best else F.col("value")
     kept = metrics.where(F.col("model") == "recsys").where(F.col("bucket") == "all").where(F.col("k") == k)
-    rows = kept.where(F.col("metric").isin(*HEADLINE)).select("slice", "metric", column).collect()
-    return {f"{row['slice']}/{row['metric']}@{k}": row[column] for row in rows}
+    rows = kept.where(F.col("metric").isin(*HEADLINE)).select("slice", "metric", value.alias("value")).collect()
+    return {f"{row['slice']}/{row['metric']}@{k}": row["value"] for row in rows}
 
 
 def _not_finite(name: str) -> Column:

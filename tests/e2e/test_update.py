@@ -58,9 +58,7 @@ def test_those_who_changed_are_told_from_all_others(lake, after, updated):
 
 
 def test_new_events_are_in_the_profiles_and_others_are_as_before(lake, before, after, updated):
-    then, now = (
-        {r.user_id: r for r in release.read(lake, "user_profiles").collect()} for release in (before, after)
-    )
+    then, now = ({r.user_id: r for r in release.read(lake, "user_profiles").collect()} for release in (before, after))
     assert now.keys() == then.keys() | set(LATER_USERS)
     assert all(now[user].n_events > then[user].n_events for user in updated[1])
     assert all(now[user].recency_days == 0.0 for user in updated[1])

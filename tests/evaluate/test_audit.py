@@ -54,4 +54,13 @@ def test_headline_takes_the_whole_models_figures_at_k(rows):
         {"model": "recsys", "slice": "warm", "bucket": "all", "metric": "novelty", "k": 10, "value": 9.0},
     )
     assert headline(metrics, 10) == {"warm/ndcg@10": 0.25}
-    assert headline(metrics, 10, "high") == {"warm/ndcg@10": 0.3}
+    assert headline(metrics, 10, at_best=True) == {"warm/ndcg@10": 0.3}
+
+
+def test_an_interval_below_its_figure_is_no_fall(rows):
+    """The bootstrap of four users, of whom two have a hit, may not draw as many again."""
+    of_few = {"value": 0.5, "low": 0.0, "high": 0.33}
+    metrics = rows(
+        "metrics", {"model": "recsys", "slice": "warm", "bucket": "all", "metric": "ndcg", "k": 10, **of_few}
+    )
+    assert falls("metric", headline(metrics, 10, at_best=True), headline(metrics, 10), 0.2, "s") == []
