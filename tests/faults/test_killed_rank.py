@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -17,46 +16,15 @@ from recsys_spark.coldstart import launch
 from recsys_spark.errors import TrainingError
 from recsys_spark.lake import Commit, Lake
 from tests.coldstart.conftest import planted, spec_of  # noqa: F401 - planted is a fixture
-
-SECONDS = 60
-LONG = 900
-"""Patience of these tests with starting processes; no promise."""
+from tests.faults.training import LONG, SECONDS, best, log_of, wait_for, workers
 
 pytestmark = pytest.mark.faults
-
-
-def workers(above: psutil.Process) -> dict[int, psutil.Process]:
-    """The training processes below a process, by rank."""
-    found = {}
-    for one in above.children(recursive=True):
-        try:
-            if "jobs.train_worker" in one.cmdline() and Path(one.exe()).name.startswith("python"):
-                found[int(one.environ().get("HOROVOD_RANK", -1))] = one
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return {rank: one for rank, one in found.items() if rank >= 0}
-
-
-def log_of(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def wait_for(reached, over=lambda: False) -> None:
-    deadline = time.monotonic() + LONG
-    while not reached():
-        assert time.monotonic() < deadline, "the training did not come so far"
-        assert not over(), "the training ended before it could be disturbed"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(planted, tmp_path_factory):  # noqa: F811 - the fixture
     spec = spec_of(planted, tmp_path_factory.mktemp("undisturbed"), epochs=12, patience=12)
     return best(launch.train(spec, 2, "horovodrun", timeout_minutes=5).log)
-
-
-def best(log) -> float:
-    return max(line["validation_recall"] for line in log)
 
 
 @pytest.mark.parametrize("rank", [0, 1])
