@@ -108,7 +108,7 @@ class AlsSettings(Group):
 
     rank: Annotated[int, Field(ge=2, le=512)] = 64
     iterations: Count = 10
-    regularization: Positive = 2.0
+    regularization: Positive = 0.5
     """Per interaction, as Spark scales it; from about half of alpha times the usual rating, factors shrink to zero."""
     alpha: Positive = 20.0
     browse_weight: Share = 0.3
