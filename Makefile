@@ -30,7 +30,7 @@ demo: setup ## set up, refresh and backtest on Complete Journey, and print a few
 	@$(BIN)/recsys show sample --conf $(CONF) --count $(USERS_SHOWN)
 
 test: test-prerequisites check $(STAMPS)/drivers ## set up, check, and run all tests
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder
 
 test-faults: test-prerequisites setup $(STAMPS)/drivers ## kill, starve and mistreat real refreshes; takes hours
 	@$(BIN)/python -m pytest tests/faults tests/e2e -m faults

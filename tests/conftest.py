@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from pyspark.sql import DataFrame, SparkSession
+from xdist.scheduler import LoadScopeScheduling
 
 from recsys_spark.config.settings import SparkSettings
 from recsys_spark.contracts import table
@@ -20,17 +22,25 @@ from tests.frames import local_frame
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
+E2E = "tests/e2e/"
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+
+class ByModule(LoadScopeScheduling):
+    """Deals modules to the processes of a parallel run; the end-to-end tests, which share one long refresh, are one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return E2E if module.startswith(E2E) else module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    return ByModule(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Deal modules, not tests, to the processes of a parallel run; those that share the one long refresh come first."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("e2e" if _is_e2e(item) else item.path.stem))
-    items.sort(key=_is_e2e, reverse=True)
-
-
-def _is_e2e(item: pytest.Item) -> bool:
-    return item.path.parent.name == "e2e"
+    """What takes longest comes first."""
+    items.sort(key=lambda item: item.nodeid.startswith(E2E), reverse=True)
 
 
 @pytest.fixture(scope="session")
