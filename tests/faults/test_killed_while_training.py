@@ -61,9 +61,11 @@ def test_a_refresh_that_is_killed_while_it_trains_goes_on_from_its_checkpoint(
     before = publish_small(lake, "before", at("2024-01-01"))
     log = shop.root / "models" / shop.run_id / fold / "training_log.jsonl"
     driver = start_driver("jobs.refresh", *shop.arguments(), log=shop.log)
-    wait_for(lambda: len(log_of(log)) >= 2, lambda: driver.poll() is not None)
-    ranks = workers(psutil.Process(driver.pid))
-    kill(driver)
+    try:
+        wait_for(lambda: len(log_of(log)) >= 2, lambda: driver.poll() is not None)
+        ranks = workers(psutil.Process(driver.pid))
+    finally:
+        kill(driver)
     killed = time.monotonic()
     assert ranks.keys() == {0, 1}
     _, alive = psutil.wait_procs(ranks.values(), timeout=SECONDS)
@@ -81,9 +83,6 @@ def test_a_refresh_that_is_killed_while_it_trains_goes_on_from_its_checkpoint(
     found, wanted = digests(lake, release), digests(expected, undisturbed)
     same = [name for name in wanted if name.rpartition("/")[2] not in OF_TOWERS]
     assert {name: found[name] for name in same} == {name: wanted[name] for name in same}
-    logs = [
-        [row.asDict() for row in one.with_fold(fold).read("training_log").orderBy("epoch").collect()]
-        for one in (lake, expected)
-    ]
+    logs = [one.with_fold(fold).read("training_log").orderBy("epoch").collect() for one in (lake, expected)]
     assert [row["epoch"] for row in logs[0]] == list(range(1, EPOCHS + 1))
     assert best(logs[0]) == pytest.approx(best(logs[1]), rel=0.01)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -41,6 +42,6 @@ def wait_for(reached: Callable[[], bool], over: Callable[[], bool] = lambda: Fal
         time.sleep(0.05)
 
 
-def best(log: list[dict]) -> float:
-    """The recall of the epoch that is kept."""
+def best(log: Sequence[Any]) -> float:
+    """The recall of the epoch that is kept; a line is a mapping or a row of training_log."""
     return max(line["validation_recall"] for line in log)
