@@ -33,7 +33,7 @@ from recsys_spark.blocks.learned import Learned
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.keep import keeping
-from recsys_spark.vectors.describe import pair_mask
+from recsys_spark.vectors.describe import attributes_of, paired_in
 
 OUTPUTS = ("blocks", "item_blocks", *LEARNED, "user_blocks", "boosts")
 TABLES = ("events", "interactions", "user_profiles", "item_vectors", "user_factors", "item_factors", "tower_vectors")
@@ -52,7 +52,7 @@ def run(job: Job) -> None:
     svd = make_user_svd(theirs, job.read("item_blocks"), layout)
     job.write("user_blocks", job.with_unchanged("user_blocks", make_user_blocks(theirs, layout, learned, svd)))
     grid = job.grid(theirs.user_profiles.count(), inputs.item_vectors.count())
-    job.write("boosts", _boosts(job, inputs, make_boosts(theirs, job.settings.blocks, learned, grid)))
+    job.write("boosts", _boosts(job, inputs, learned, make_boosts(theirs, job.settings.blocks, learned, grid)))
 
 
 def _learn(job: Job, inputs: Inputs) -> dict[str, DataFrame]:
@@ -80,7 +80,7 @@ def _of_changed(job: Job, inputs: Inputs) -> Inputs:
     )
 
 
-def _boosts(job: Job, inputs: Inputs, theirs: DataFrame) -> DataFrame:
+def _boosts(job: Job, inputs: Inputs, learned: Learned, theirs: DataFrame) -> DataFrame:
     """In an update, also the boosts of all others: as they were, but new items compete for places among the new."""
     boosts = job.before("boosts")
     if boosts is None:
@@ -90,17 +90,20 @@ def _boosts(job: Job, inputs: Inputs, theirs: DataFrame) -> DataFrame:
     if not job.new("item_vectors", "item_id").isEmpty():
         met = job.unchanged(inputs.interactions)
         grid = job.grid(inputs.user_profiles.count(), among.count())
-        found = make_content_boosts(replace(inputs, interactions=met), job.settings.blocks, among, grid)
+        of_others = replace(inputs, interactions=met)
+        found = make_content_boosts(of_others, job.settings.blocks, learned.taste, among, grid)
         others = others if found is None else without_items(others, among).unionByName(found)
     return theirs.unionByName(others)
 
 
 def inputs_of(job: Job) -> Inputs:
     """The tables of the job's fold that the blocks are made of."""
+    attributes = attributes_of(job.read("item_features"))
     return Inputs(
         **{name: job.read(name) for name in TABLES},
         n_user_features=job.read("user_features").count(),
-        paired=pair_mask(job.read("item_features")),
+        attributes=attributes,
+        paired=paired_in(attributes),
     )
 
 

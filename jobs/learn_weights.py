@@ -23,7 +23,7 @@ from recsys_spark.rank.candidates import Draw, asked_users, candidates, candidat
 from recsys_spark.rank.cells import ScorerNames, layout_of
 from recsys_spark.rank.shelves import available, purchased
 from recsys_spark.rank.weights import learn
-from recsys_spark.vectors.describe import pair_mask
+from recsys_spark.vectors.describe import attributes_of, paired_in
 
 OUTPUTS = ("route_weights",)
 
@@ -71,7 +71,8 @@ def _stand_ins(fold: Job, layout: dict[str, tuple[int, int]]) -> pa.Table:
     vectors = available(fold.read("item_blocks"), fold.read("items")).select("item_id", "vector")
     found = known.join(vectors, on="item_id", how="inner").select("*", item_hash())
     items = found.orderBy("hash", "item_id").limit(blocks.map_sample).toArrow()
-    vectors_as_new = list_column(as_new(items, layout, pair_mask(fold.read("item_features")), blocks))
+    paired = paired_in(attributes_of(fold.read("item_features")))
+    vectors_as_new = list_column(as_new(items, layout, paired, blocks))
     group = pa.array(["new"] * items.num_rows, pa.string())
     return items.select(["item_id", "hash"]).append_column("vector", vectors_as_new).append_column("item_group", group)
 

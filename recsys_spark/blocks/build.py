@@ -25,11 +25,12 @@ from recsys_spark.blocks.boosts import behaviour_boosts, similarities
 from recsys_spark.blocks.content import content_boosts, user_lifts
 from recsys_spark.blocks.demographic import attribute_counts, background, choose_prior, log_odds
 from recsys_spark.blocks.layout import Layout
-from recsys_spark.blocks.learned import Learned, Maps, calendar_table, maps_table, no_rows
+from recsys_spark.blocks.learned import Learned, Maps, calendar_table, maps_table, no_rows, weights_table
 from recsys_spark.blocks.maps import AttributeMap, fit_map, item_penalty
 from recsys_spark.blocks.moment import Calendar, calendar, item_moments, user_moments
 from recsys_spark.blocks.repeat import RepeatModel, learn_repeat, repeat_boosts
 from recsys_spark.blocks.svd import ITEMS_PER_TASK, USERS_PER_TASK, fit_svd, user_vectors
+from recsys_spark.blocks.taste import Taste, learn_taste
 from recsys_spark.config.settings import BlockSettings, Scorer
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
@@ -45,7 +46,8 @@ class Inputs:
     To describe some users, take their rows alone of events, interactions, user_profiles and user_factors; to describe
     some items, of item_vectors.
 
-    ``paired`` [item features] marks the features that are pairs of attribute values.
+    ``attributes`` [item features] names the attribute, or the pair of attributes, that each feature is a value of;
+    ``paired`` [item features] marks the pairs.
     """
 
     events: DataFrame
@@ -56,6 +58,7 @@ class Inputs:
     item_factors: DataFrame
     tower_vectors: DataFrame
     n_user_features: int
+    attributes: np.ndarray
     paired: np.ndarray
 
 
@@ -150,6 +153,7 @@ def learn_tables(
     svd = _user_map(inputs, settings, user_svd, layout.svd)
     return {
         "attribute_maps": maps_table(spark, Maps(predicted, factors, svd)),
+        "attribute_weights": weights_table(spark, _taste(inputs, settings)),
         "calendar": calendar_table(spark, when, repeat.now),
         "item_neighbours": _neighbours(inputs, settings),
         "repeat_trees": spark.createDataFrame(repeat.trees, spark_schema(table("repeat_trees"))),
@@ -177,22 +181,35 @@ def make_boosts(inputs: Inputs, settings: BlockSettings, learned: Learned, grid:
             per_user=settings.boosts_per_user,
         )
         found = found.unionByName(repeated)
-    by_content = make_content_boosts(inputs, settings, inputs.item_vectors, grid)
+    by_content = make_content_boosts(inputs, settings, learned.taste, inputs.item_vectors, grid)
     return found if by_content is None else found.unionByName(by_content)
 
 
-def make_content_boosts(inputs: Inputs, settings: BlockSettings, among: DataFrame, grid: Grid) -> DataFrame | None:
+def make_content_boosts(
+    inputs: Inputs, settings: BlockSettings, taste: Taste, among: DataFrame, grid: Grid
+) -> DataFrame | None:
     """BOOSTS of the users of ``inputs`` by what items are, among some rows of item_vectors; None if no scorer asks."""
-    masks: dict[Scorer, np.ndarray] = {"content": ~inputs.paired, "pairs": inputs.paired}
-    asked: dict[str, np.ndarray] = {
-        scorer: mask for scorer, mask in masks.items() if scorer in settings.enabled and mask.any()
-    }
+    asked = _content_scorers(inputs, settings)
     if not asked:
         return None
-    lifts = user_lifts(inputs.interactions, inputs.item_vectors, len(inputs.paired), settings.content_prior)
+    told = taste.by_feature(inputs.attributes)
+    lifts = user_lifts(inputs.interactions, inputs.item_vectors, told, taste.prior)
     items = among.select("item_id", item_group(), "feature_idx")
     by_content = content_boosts(lifts, items, asked, settings.content_per_user, grid)
     return by_content.withColumn("because_item_id", F.lit(None).cast("string"))
+
+
+def _content_scorers(inputs: Inputs, settings: BlockSettings) -> dict[str, np.ndarray]:
+    """The enabled scorers by what items are, and the mask of the features that each sums over."""
+    masks: dict[Scorer, np.ndarray] = {"content": ~inputs.paired, "pairs": inputs.paired}
+    return {scorer: mask for scorer, mask in masks.items() if scorer in settings.enabled and mask.any()}
+
+
+def _taste(inputs: Inputs, settings: BlockSettings) -> Taste | None:
+    """What was learned of lifts; nothing where no scorer asks."""
+    if not _content_scorers(inputs, settings):
+        return None
+    return learn_taste(inputs.interactions, inputs.item_vectors, inputs.attributes, settings.content_prior)
 
 
 def _targets(inputs: Inputs, settings: BlockSettings, layout: Layout, keep: Keep) -> DataFrame:

@@ -1,9 +1,10 @@
 """Content affinity: how much more often a user takes an attribute value than everyone does.
 
-A user's lift of value f is log(1 + h_uf / (prior * b_f)): h_uf is the user's history with f, b_f the share of f in all
-interactions. The score of an item is the sum of the user's lifts over the item's values: ``content`` over plain values,
-``pairs`` over pairs of values. Lifts are wide and nearly of full rank (who buys one brand's yoghurt buys that), so they
-are not squeezed into vectors: a sparse product finds each user's best items exactly, and these become boosts.
+A user's lift of value f is w_f log(1 + h_uf / (prior * b_f)): h_uf is the user's history with f, b_f the share of f in
+all interactions, w_f how much the attribute that f is a value of tells of taste (taste.py). The score of an item is the
+sum of the user's lifts over the item's values: ``content`` over plain values, ``pairs`` over pairs of values. Lifts are
+wide and nearly of full rank (who buys one brand's yoghurt buys that), so they are not squeezed into vectors: a sparse
+product finds each user's best items exactly, and these become boosts.
 """
 
 from __future__ import annotations
@@ -29,9 +30,16 @@ MIN_SHARE = 1e-6
 """No value counts as rarer than this."""
 
 
-def user_lifts(interactions: DataFrame, item_vectors: DataFrame, n_features: int, prior: float) -> DataFrame:
-    """user_id, feature_idx, feature_value: the lifts of each user with events; one small job counts the base shares."""
-    base = base_shares(item_vectors, n_features)
+def user_lifts(interactions: DataFrame, item_vectors: DataFrame, weights: np.ndarray, prior: float) -> DataFrame:
+    """user_id, feature_idx, feature_value: the lifts above 0 of each user with events.
+
+    Args:
+        interactions: the table, of the users to describe.
+        item_vectors: of all items; one small job counts the base shares.
+        weights: [features], how much each feature tells.
+        prior: pseudo-interactions behind a lift.
+    """
+    base = base_shares(item_vectors, len(weights))
     weighed = interactions.select("user_id", "item_id", F.log1p("n_sessions").alias("weight")).join(
         item_vectors.select("item_id", "feature_idx").where(F.size("feature_idx") > 0), on="item_id", how="inner"
     )
@@ -41,7 +49,7 @@ def user_lifts(interactions: DataFrame, item_vectors: DataFrame, n_features: int
             "weights"
         ),
     )
-    return histories.mapInArrow(partial(_lifts, base=base, prior=prior), LIFT_SCHEMA)
+    return histories.mapInArrow(partial(_lifts, base=base, weights=weights, prior=prior), LIFT_SCHEMA)
 
 
 def base_shares(item_vectors: DataFrame, n_features: int) -> np.ndarray:
@@ -85,17 +93,20 @@ def content_boosts(
     return found.select("user_id", "item_id", "scorer", "value")
 
 
-def _lifts(batches: Iterator[pa.RecordBatch], base: np.ndarray, prior: float) -> Iterator[pa.RecordBatch]:
+def _lifts(
+    batches: Iterator[pa.RecordBatch], base: np.ndarray, weights: np.ndarray, prior: float
+) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         history = csr_rows(batch["feature_idx"], batch["weights"], len(base)).astype(np.float64)
         history.sum_duplicates()
-        values = np.log1p(history.data / (prior * base[history.indices])).astype(np.float32)
+        history.data = weights[history.indices] * np.log1p(history.data / (prior * base[history.indices]))
+        history.eliminate_zeros()
         offsets = pa.array(history.indptr.astype(np.int32))
         yield pa.RecordBatch.from_arrays(
             [
                 batch["user_id"],
                 pa.ListArray.from_arrays(offsets, pa.array(history.indices.astype(np.int32))),
-                pa.ListArray.from_arrays(offsets, pa.array(values)),
+                pa.ListArray.from_arrays(offsets, pa.array(history.data.astype(np.float32))),
             ],
             names=["user_id", "feature_idx", "feature_value"],
         )

@@ -20,8 +20,8 @@ from pyspark.sql import functions as F
 from recsys_spark.kernels.arrow import csr_rows, list_column
 from recsys_spark.kernels.draw import hash_share
 
-PRIORS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
-"""Strengths of the penalty to choose from."""
+PRIORS = (3.2, 5.6, 10.0, 18.0, 32.0, 56.0, 100.0, 180.0, 320.0, 1000.0)
+"""Strengths of the penalty to choose from, four to a decade where it matters."""
 HELD_EVERY = 5
 """One user of so many judges the strengths."""
 JUDGED_ITEMS = 4096

@@ -9,16 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from recsys_spark.blocks.maps import AttributeMap
 from recsys_spark.blocks.moment import Calendar
+from recsys_spark.blocks.taste import USUAL_PRIOR, Taste
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.arrow import list_column, matrix
 
-TABLES = ("attribute_maps", "calendar", "item_neighbours", "repeat_trees", "repeat_items")
+TABLES = ("attribute_maps", "attribute_weights", "calendar", "item_neighbours", "repeat_trees", "repeat_items")
 
 
 class Maps(NamedTuple):
@@ -35,6 +36,7 @@ class Learned:
 
     Attributes:
         maps: what attributes predict.
+        taste: how much a user's lift of an attribute's value counts.
         edges: of the calendar's buckets, in days.
         repeat_trees: rows of REPEAT_TREES.
         repeat_now: of the repeat model, in seconds since 1970.
@@ -43,6 +45,7 @@ class Learned:
     """
 
     maps: Maps
+    taste: Taste
     edges: tuple[float, ...]
     repeat_trees: list[tuple[Any, ...]]
     repeat_now: float
@@ -55,6 +58,7 @@ class Learned:
         times = tables["calendar"].orderBy("name", "place").collect()
         return cls(
             maps=_maps(tables["attribute_maps"].toArrow()),
+            taste=_taste(tables["attribute_weights"].collect()),
             edges=tuple(row["value"] for row in times if row["name"] == "moment"),
             repeat_trees=[tuple(row) for row in tables["repeat_trees"].collect()],
             repeat_now=next((row["value"] for row in times if row["name"] == "repeat"), 0.0),
@@ -78,10 +82,21 @@ def maps_table(spark: SparkSession, maps: Maps) -> DataFrame:
     return spark.createDataFrame(pa.concat_tables(parts)).select(*table("attribute_maps").columns)
 
 
+def weights_table(spark: SparkSession, taste: Taste | None) -> DataFrame:
+    """ATTRIBUTE_WEIGHTS."""
+    rows = [(name, weight, taste.prior) for name, weight in sorted(taste.weights.items())] if taste else []
+    return spark.createDataFrame(rows, spark_schema(table("attribute_weights")))
+
+
 def calendar_table(spark: SparkSession, when: Calendar, repeat_now: float) -> DataFrame:
     """CALENDAR."""
     rows = [("moment", place, float(edge)) for place, edge in enumerate(when.edges)]
     return spark.createDataFrame([*rows, ("repeat", 0, float(repeat_now))], spark_schema(table("calendar")))
+
+
+def _taste(rows: list[Row]) -> Taste:
+    prior = rows[0]["prior"] if rows else USUAL_PRIOR
+    return Taste(prior, {row["attribute"]: row["weight"] for row in rows})
 
 
 def _maps(rows: pa.Table) -> Maps:

@@ -174,8 +174,8 @@ class BlockSettings(Group):
     """Which scorers there are, and their sizes."""
 
     enabled: tuple[Scorer, ...] = tuple(scorer for scorer in get_args(Scorer) if scorer not in FOR_COMPARISON)
-    content_prior: Positive = 10.0
-    """Pseudo-interactions behind a lift: the larger, the less a few purchases say about taste."""
+    content_prior: Positive | None = None
+    """Pseudo-interactions behind a lift: the larger, the less a few purchases say about taste. Chosen if not set."""
     content_per_user: Count = 100
     """Best items kept by content and by pairs, of each user and item group."""
     ridge_items: Positive | None = None

@@ -66,6 +66,20 @@ ATTRIBUTE_MAPS = Contract(
     ),
 )
 
+ATTRIBUTE_WEIGHTS = Contract(
+    name="attribute_weights",
+    row="one attribute of items, or one pair of them, and how much it tells of taste",
+    made_by="build_blocks",
+    learned=True,
+    for_updates=True,
+    key=("attribute",),
+    fields=(
+        F("attribute", "string", "its name, as before the = of item_features; the two of a pair with * between"),
+        F("weight", "double", "how much a user's lift of its values counts in content and pairs; 1 for the strongest"),
+        F("prior", "double", "pseudo-interactions behind a lift, the same in all rows"),
+    ),
+)
+
 CALENDAR = Contract(
     name="calendar",
     row="one moment that scorers count time by",

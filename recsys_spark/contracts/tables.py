@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from recsys_spark.contracts.learned_tables import (
     ATTRIBUTE_MAPS,
+    ATTRIBUTE_WEIGHTS,
     CALENDAR,
     ITEM_ENCODING,
     ITEM_NEIGHBOURS,
@@ -81,6 +82,7 @@ ALL_TABLES: dict[str, Contract] = {
         TOWER_WEIGHTS,
         TRAINING_LOG,
         ATTRIBUTE_MAPS,
+        ATTRIBUTE_WEIGHTS,
         CALENDAR,
         ITEM_NEIGHBOURS,
         REPEAT_TREES,

@@ -1,15 +1,15 @@
 """Non-negative weights of scorers, fitted to the candidates of simulated users.
 
-The weights first minimise the listwise softmax loss (Cao et al., Learning to Rank: From Pairwise Approach to Listwise
-Approach, 2007), then a search by single weights raises ndcg@10, which is what the lists are judged by. Each step of the
-search must rise by more than luck (see ndcg), and where few items were hidden the weights stay near a prior.
+The weights first minimise the listwise softmax loss, then a search by single weights raises ndcg@10, which is what the
+lists are judged by. Each step of the search must rise by more than luck (see ndcg), and where few items were hidden the
+weights stay near a prior.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize
 
+from recsys_spark.kernels.softmax import softmax_weights
 from recsys_spark.rank.examples import Examples
 from recsys_spark.rank.ndcg import Quality, judged, ndcg, pool_of, quality
 
@@ -26,8 +26,6 @@ FACTORS = (0.0, 0.5, 0.8, 1.25, 2.0)
 ENTRIES = (0.05, 0.3)
 """Steps for a weight of 0, as shares of the largest weight."""
 MAX_SWEEPS = 6
-LOSS_TOLERANCE = 1e-6
-"""Relative fall of the softmax loss that ends its descent; finer ones drown in float32."""
 
 
 def learn_weights(examples: Examples, prior: np.ndarray) -> np.ndarray:
@@ -64,27 +62,7 @@ def learn_weights(examples: Examples, prior: np.ndarray) -> np.ndarray:
 
 def listwise(examples: Examples, prior: np.ndarray, strength: float) -> np.ndarray:
     """Non-negative weights [scorers] that minimise the softmax loss + strength * |weights - prior|²."""
-    n_scorers = len(examples.scores)
-    target = (examples.label / examples.label.sum(axis=1, keepdims=True)).astype(np.float32)
-    wanted = np.einsum("suc,uc->su", examples.scores, target).mean(axis=1, dtype=np.float64)
-
-    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        # A candidate that stands for n items counts n times in the softmax's sum.
-        mixed = examples.mix(weights) + examples.log_weight
-        highest = mixed.max(axis=1, keepdims=True)
-        share = np.exp(np.subtract(mixed, highest, out=mixed), out=mixed)
-        total = share.sum(axis=1, keepdims=True, dtype=np.float64)
-        value = (np.log(total) + highest).mean() - wanted @ weights
-        share /= total.astype(np.float32)
-        expected = np.einsum("suc,uc->su", examples.scores, share).mean(axis=1, dtype=np.float64)
-        away = weights - prior
-        return value + strength * away @ away, expected - wanted + 2 * strength * away
-
-    start = np.full(n_scorers, 0.5)
-    found = minimize(
-        loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * n_scorers, options={"ftol": LOSS_TOLERANCE}
-    )
-    return np.maximum(found.x, 0.0)
+    return softmax_weights(examples.scores, examples.label, prior, strength, examples.log_weight)[0]
 
 
 def _climb(examples: Examples, start: np.ndarray, speaking: np.ndarray) -> tuple[np.ndarray, Quality]:

@@ -27,7 +27,6 @@ SEARCHED = (
     Searched("als.rank", choices=(32, 64, 128), scorer="factors"),
     Searched("als.alpha", 4, 80, scorer="factors"),
     Searched("als.regularization", 0.1, 8, scorer="factors"),
-    Searched("blocks.content_prior", 2, 50, scorer="content"),
     Searched("blocks.neighbour_shrinkage", 1, 50, scorer="neighbours"),
     Searched("blocks.moment_days", 5, 120, scorer="moment"),
     Searched("blocks.ridge_users", 1, 100, scorer="factors"),

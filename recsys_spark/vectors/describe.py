@@ -39,12 +39,24 @@ def _measured(items: DataFrame) -> DataFrame:
     return items.withColumn("_measures", measures)
 
 
-def pair_mask(item_features: DataFrame) -> np.ndarray:
-    """Which features of the vocabulary are pairs of two others: [features] boolean. Runs a Spark job."""
-    rows = item_features.select("feature_idx", F.contains("feature", F.lit(PAIRED)).alias("is_pair")).toArrow()
-    mask = np.zeros(rows.num_rows, bool)
-    mask[rows["feature_idx"].to_numpy()] = rows["is_pair"].to_numpy()
-    return mask
+def attributes_of(item_features: DataFrame) -> np.ndarray:
+    """The attribute, or pair of attributes, that each feature is a value of: [features] of str. Runs a Spark job."""
+    rows = item_features.select("feature_idx", "feature").toArrow()
+    found = np.full(rows.num_rows, "", object)
+    for place, feature in zip(rows["feature_idx"].to_pylist(), rows["feature"].to_pylist(), strict=True):
+        found[place] = _attribute(feature)
+    return found
+
+
+def paired_in(attributes: np.ndarray) -> np.ndarray:
+    """Which of the attributes are pairs: [features] boolean."""
+    return np.array([PAIRED in name for name in attributes], bool)
+
+
+def _attribute(feature: str) -> str:
+    names = [name for name, sign, _ in (part.partition("=") for part in feature.split(PAIRED)) if sign]
+    # Only a value can hold the sign of a pair more than once; then the names are those at both ends.
+    return PAIRED.join(names if len(names) < 3 else (names[0], names[-1]))
 
 
 def _brand() -> Column:

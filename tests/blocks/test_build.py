@@ -17,9 +17,10 @@ from recsys_spark.blocks.build import (
     make_user_blocks,
     make_user_svd,
 )
-from recsys_spark.blocks.learned import Learned, Maps, calendar_table, maps_table, no_rows
+from recsys_spark.blocks.learned import Learned, Maps, calendar_table, maps_table, no_rows, weights_table
 from recsys_spark.blocks.maps import AttributeMap
 from recsys_spark.blocks.moment import Calendar
+from recsys_spark.blocks.taste import Taste
 from recsys_spark.config.settings import BlockSettings
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import keeping
@@ -80,6 +81,7 @@ def inputs(spark, rows):
         item_factors=rows("item_factors", *[{"item_id": i, "factors": kinds[items[i]]} for i in sorted(known_items)]),
         tower_vectors=rows("tower_vectors", {"side": "user", "idx": 0, "vector": [0.5, 0.5]}),
         n_user_features=2,
+        attributes=np.array(["kind", "kind"], object),
         paired=np.array([False, False]),
     )
 
@@ -221,6 +223,7 @@ def test_maps_come_back_from_their_table_as_they_were(spark):
     maps = Maps(*[AttributeMap(one.astype(np.float32)) for one in weights])
     tables = {
         "attribute_maps": maps_table(spark, maps),
+        "attribute_weights": weights_table(spark, Taste(3.0, {"kind": 1.0, "kind * brand": 0.25})),
         "calendar": calendar_table(spark, Calendar((1.5,), None, None), 3),
     }
     empty = spark.range(0)
@@ -228,4 +231,5 @@ def test_maps_come_back_from_their_table_as_they_were(spark):
     found = Learned.read(tables)
     for one, other in zip(found.maps, maps, strict=True):
         np.testing.assert_array_equal(one.weights, other.weights)
+    assert found.taste == Taste(3.0, {"kind": 1.0, "kind * brand": 0.25})
     assert (found.edges, found.repeat_now, found.repeat_trees) == ((1.5,), 3.0, [])

@@ -29,12 +29,19 @@ def test_base_shares_count_pairs_of_items_with_events(shop):
 
 
 def test_lift_is_the_log_of_history_over_prior_times_base(shop):
-    lifts = {r.user_id: r for r in user_lifts(*shop, 3, prior=10.0).collect()}
+    lifts = {r.user_id: r for r in user_lifts(*shop, np.ones(3), prior=10.0).collect()}
     assert set(lifts) == {"u"}
     assert lifts["u"].feature_idx == [0, 1]
     history = [np.log(2) + np.log(4), np.log(4)]
     expected = [np.log1p(history[0] / (10 * 4 / 5)), np.log1p(history[1] / (10 * 1 / 5))]
     np.testing.assert_allclose(lifts["u"].feature_value, expected, rtol=1e-6)
+
+
+def test_a_lift_counts_as_much_as_its_attribute_tells_and_not_at_all_where_it_tells_nothing(shop):
+    plain = user_lifts(*shop, np.ones(3), prior=10.0).collect()[0]
+    weighed = user_lifts(*shop, np.array([0.5, 0.0, 1.0]), prior=10.0).collect()[0]
+    assert weighed.feature_idx == [0]
+    np.testing.assert_allclose(weighed.feature_value, [0.5 * plain.feature_value[0]], rtol=1e-6)
 
 
 @pytest.fixture

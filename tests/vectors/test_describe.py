@@ -1,4 +1,7 @@
-from recsys_spark.vectors.describe import described, item_encoding
+from pyspark.sql import functions as F
+
+from recsys_spark.vectors.describe import attributes_of, described, item_encoding, paired_in
+from tests.frames import local_frame
 
 
 def features(rows, *items, pairs=False):
@@ -46,3 +49,18 @@ def test_pairs_join_brand_category_price_and_single_valued_attributes(rows):
     }
     assert {f for f in found["b"] if " * " in f} == {"category_1=Care * price=bin_2"}
     assert not {f for f in found["c"] if " * " in f}
+
+
+def test_a_feature_is_a_value_of_its_attribute_or_pair_whatever_signs_the_value_holds(spark):
+    named = {
+        "brand=X": "brand",
+        "size=5 * 3": "size",
+        "note=a=b": "note",
+        "brand=X * category_1=Care": "brand * category_1",
+        "brand=5 * 3 * price=bin_1": "brand * price",
+        "brand=a * b=c * price=bin_1": "brand * price",
+    }
+    frame = local_frame(spark, list(enumerate(named)), "feature_idx int, feature string").orderBy(F.desc("feature_idx"))
+    found = attributes_of(frame)
+    assert found.tolist() == list(named.values())
+    assert paired_in(found).tolist() == [False, False, False, True, True, True]
