@@ -16,6 +16,7 @@ from recsys_spark.blocks.maps import CAPPED_AT, AttributeMap, saturated
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.arrow import csr_rows, list_column, padded
+from recsys_spark.kernels.bins import significant
 from recsys_spark.kernels.event_columns import item_group
 
 
@@ -46,7 +47,7 @@ def item_targets(
     The target holds the blocks of ``layout.predicted`` side by side. Runs a small Spark job.
     """
     taken = item_vectors.where("n_users > 0")
-    cap, mean = taken.agg(F.percentile("n_users", CAPPED_AT), F.avg("popularity")).collect()[0]
+    cap, mean = taken.agg(F.percentile("n_users", CAPPED_AT), significant(F.avg("popularity"), 9)).collect()[0]
     known = taken
     for learned in (item_factors, item_svd, log_odds):
         known = known.join(learned, on="item_id", how="left")

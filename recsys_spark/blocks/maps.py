@@ -50,9 +50,11 @@ def fit_map(rows: DataFrame, key: str, targets: int, penalty: np.ndarray, sample
         sample_rows: about how many rows are learned from at most.
     """
     share = sample_rows / max(rows.count(), 1) if targets else 0.0
-    drawn = rows.where(hash_share(key) < share).select("feature_idx", "target").toArrow() if targets else None
+    drawn = rows.where(hash_share(key) < share).select(key, "feature_idx", "target").toArrow() if targets else None
     if drawn is None or not drawn.num_rows:
         return AttributeMap(np.zeros((len(penalty) + 1, targets), np.float32))
+    # Rows come as a shuffle delivered them; sums in another order end in other digits.
+    drawn = drawn.sort_by(key)
     held = csr_rows(drawn["feature_idx"], None, len(penalty))
     weights, mean = ridge(held, matrix(drawn["target"]), penalty)
     return AttributeMap(np.vstack([weights, mean]).astype(np.float32))
