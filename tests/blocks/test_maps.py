@@ -33,11 +33,12 @@ def test_the_map_is_learned_from_a_bounded_sample_that_hangs_on_ids_alone(spark)
 
 
 def test_the_map_is_the_same_to_the_last_digit_in_whatever_order_rows_come(spark):
-    targets = np.random.default_rng(0).normal(size=(400, 3)).round(9)
-    rows = [(f"i{n:03}", [n % 2, 2 + n % 3], targets[n].tolist()) for n in range(400)]
+    rng = np.random.default_rng(0)
+    held = [np.flatnonzero(rng.random(100) < 0.2).tolist() for _ in range(1_000)]
+    rows = [(f"i{n:03}", held[n], rng.normal(size=4).tolist()) for n in range(1_000)]
     frame = local_frame(spark, rows, "item_id string, feature_idx array<int>, target array<float>")
     orders = (frame, frame.orderBy("target").coalesce(1), frame.repartition(3))
-    found = [fit_map(f, "item_id", 3, np.full((5, 3), 0.5), 1_000).weights for f in orders]
+    found = [fit_map(f, "item_id", 4, np.full((100, 4), 0.5), 10_000).weights for f in orders]
     np.testing.assert_array_equal(found[1], found[0])
     np.testing.assert_array_equal(found[2], found[0])
 
