@@ -155,11 +155,13 @@ def fit_odds(sums: np.ndarray, n_users: np.ndarray, everyone: Background, prior:
     weights, step = np.zeros_like(target), np.ones(len(target))
     value, slope = state(weights)
     for _ in range(ITERATIONS):
-        if (slope**2 / curvature).sum(axis=1).max(initial=0.0) < LEAST_GAIN:
+        # Each item ends by itself, so that its weights do not hang on which others are fitted beside it.
+        open_still = (slope**2 / curvature).sum(axis=1) >= LEAST_GAIN
+        if not open_still.any():
             break
         tried = weights + step[:, None] * slope / curvature
         tried_value, tried_slope = state(tried)
-        rises = tried_value >= value - 1e-9
+        rises = open_still & (tried_value >= value - 1e-9)
         weights = np.where(rises[:, None], tried, weights)
         slope = np.where(rises[:, None], tried_slope, slope)
         value = np.where(rises, tried_value, value)

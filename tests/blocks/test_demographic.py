@@ -70,6 +70,16 @@ def test_the_fit_is_the_maximum_of_the_penalised_likelihood():
         np.testing.assert_allclose(found[item], minimize(loss, np.zeros(6)).x, rtol=0.03, atol=0.01)
 
 
+def test_an_items_weights_do_not_hang_on_the_items_that_are_fitted_beside_it():
+    rng = np.random.default_rng(7)
+    everyone = Background.of((rng.random((60, 6)) < 0.4).astype(float), rng.integers(1, 9, 60).astype(float))
+    n = np.array([3.0, 30.0, 3_000.0])
+    sums = (rng.random((3, 6)) * n[:, None]).round()
+    together = fit_odds(sums, n, everyone, prior=1.0)
+    alone = [fit_odds(sums[item : item + 1], n[item : item + 1], everyone, prior=1.0)[0] for item in range(3)]
+    np.testing.assert_allclose(together, alone, rtol=1e-9)
+
+
 def test_the_prior_is_weak_where_attributes_tell_and_strong_where_they_do_not(rows):
     rng = np.random.default_rng(1)
     kinds = rng.integers(0, 2, 400)
