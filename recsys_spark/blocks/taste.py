@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import scipy.sparse as sp
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -112,11 +113,10 @@ def draw(interactions: DataFrame, item_vectors: DataFrame, attributes: np.ndarra
     # Few users are looked at from here on: many of a young shop's have met nothing else.
     takers = _first(met, SPARE * n_users)
     outside = interactions.join(takers, "user_id", "left_semi").join(shown.select("item_id"), "item_id", "left_semi")
-    drawn = _first(outside, n_users)
-    histories = outside.join(drawn, "user_id", "left_semi")
+    histories = outside.join(_first(outside, n_users), "user_id", "left_semi")
     lifts = user_lifts(histories, shown, np.ones(len(attributes)), 1.0).toArrow().sort_by("user_id")
     items = candidates.toArrow().sort_by("item_id")
-    taken = _taken(lifts["user_id"], items["item_id"], met.join(drawn, "user_id", "left_semi").toArrow())
+    taken = _taken(lifts["user_id"], items["item_id"], met.join(takers, "user_id", "left_semi").toArrow())
     some = taken.any(axis=1)
     return Sample(
         lifts=csr_rows(lifts["feature_idx"], lifts["feature_value"], len(attributes))[some],
@@ -178,14 +178,16 @@ def _spread(layer: np.ndarray) -> float:
 
 
 def _taken(user_ids: pa.ChunkedArray, item_ids: pa.ChunkedArray, pairs: pa.Table) -> np.ndarray:
-    users = {one: place for place, one in enumerate(user_ids.to_pylist())}
-    items = {one: place for place, one in enumerate(item_ids.to_pylist())}
-    found = np.zeros((len(users), len(items)), bool)
-    rows = [users.get(one, -1) for one in pairs["user_id"].to_pylist()]
-    columns = [items[one] for one in pairs["item_id"].to_pylist()]
-    known = np.array(rows, np.int64) >= 0
-    found[np.array(rows, np.int64)[known], np.array(columns, np.int64)[known]] = True
+    """Which of the users and items stand together in the pairs, which may name other users: [users, items] boolean."""
+    found = np.zeros((len(user_ids), len(item_ids)), bool)
+    row, column = (_positions(pairs[name], ids) for name, ids in (("user_id", user_ids), ("item_id", item_ids)))
+    found[row[row >= 0], column[row >= 0]] = True
     return found
+
+
+def _positions(values: pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarray:
+    """Where each value stands in ``among``; -1 for one that does not."""
+    return pc.fill_null(pc.index_in(values, value_set=among.combine_chunks()), -1).to_numpy()
 
 
 def _first(pairs: DataFrame, count: int) -> DataFrame:
