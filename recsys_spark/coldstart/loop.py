@@ -71,8 +71,9 @@ class Training:
             TrainingError: there is nothing to train on, or the ranks disagree.
         """
         batch_size, n_steps = self._agreed_steps(n_train)
+        epochs, patience = self.spec.schedule(n_steps)
         progress = self._resumed()
-        while progress.epoch < self.spec.epochs and progress.epoch - progress.best_epoch < self.spec.patience:
+        while progress.epoch < epochs and progress.epoch - progress.best_epoch < patience:
             progress = self._epoch(progress, islice(read(batch_size, progress.epoch + 1), n_steps), n_steps, tasks)
         if progress.best_epoch != progress.epoch:
             if self.ranks.rank == 0:

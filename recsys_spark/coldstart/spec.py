@@ -5,10 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any, Self
 
 from recsys_spark.errors import TrainingError
+
+LEAST_STEPS = 1500
+"""Steps of a training whose epochs are not set."""
+FEWEST_EPOCHS, MOST_EPOCHS = 12, 60
+PATIENT_STEPS = 400
+"""Steps without a better validation recall, where the epochs of patience are not set."""
+LEAST_PATIENCE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +75,9 @@ class TrainingSpec(Spec):
     """URIs of the Parquet files of training_examples."""
     batch_size: int = 1024
     """Examples per step over all processes together."""
-    epochs: int = 8
-    patience: int = 3
+    epochs: int | None = None
+    """Epochs at most; None leaves them to ``schedule``, and so does None for patience."""
+    patience: int | None = None
     learning_rate: float = 0.3
     content_only_share: float = 0.3
     id_dropout: float = 0.5
@@ -84,6 +93,16 @@ class TrainingSpec(Spec):
         """Hash of everything that changes the result; a checkpoint of another hash is not resumed."""
         content = {k: v for k, v in asdict(self).items() if k not in ("folder", "threads")}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def schedule(self, n_steps: int) -> tuple[int, int]:
+        """Epochs at most, and epochs without a better validation recall, for epochs of n_steps steps.
+
+        An epoch of little data is few steps, after which weights have hardly moved and recall is mostly noise. What
+        the spec leaves open is therefore counted in steps.
+        """
+        epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, ceil(LEAST_STEPS / n_steps)))
+        patience = max(LEAST_PATIENCE, ceil(PATIENT_STEPS / n_steps))
+        return self.epochs or epochs, self.patience or patience
 
     @property
     def checkpoints(self) -> Path:

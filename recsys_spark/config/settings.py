@@ -129,9 +129,10 @@ class ColdStartSettings(Group):
     item_feature_length: Count = 32
     batch_size: Count = 1024
     """Examples per step over all processes together."""
-    epochs: Count = 12
-    patience: Count = 3
-    """Epochs without a better validation recall before training stops."""
+    epochs: Count | None = None
+    """Epochs at most; not set, as many as 1,500 steps need, 12 at least and 60 at most."""
+    patience: Count | None = None
+    """Epochs without a better validation recall before training stops; not set, those of 400 steps, 3 at least."""
     learning_rate: Positive = 0.3
     temperature: Positive = 0.05
     content_only_share: Share = 0.3
