@@ -10,6 +10,7 @@ from pathlib import Path
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
+from recsys_spark.blas import ask_for_kernels
 from recsys_spark.config.secret import SECRET_NAME, is_reference, is_secret
 from recsys_spark.config.settings import SparkSettings
 from recsys_spark.secret import resolve
@@ -28,8 +29,6 @@ JARS = {
 }
 """What each package needs at run time, as Spark names the files in its cache."""
 JAR_CACHE = Path.home() / ".ivy2.5.2" / "jars"
-CPU_INFO = Path("/proc/cpuinfo")
-AVX_512 = {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 
 REQUIRED = {
@@ -69,6 +68,7 @@ def open_session(settings: SparkSettings, app_name: str, packages: Sequence[str]
         return active
     # Executors must run the same interpreter as the driver, or they miss this package's dependencies.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    ask_for_kernels()  # Python workers of this machine inherit it
     extra = {
         key: resolve(value, f"spark.extra.{key}") if is_reference(value) else value
         for key, value in settings.extra.items()
@@ -79,7 +79,6 @@ def open_session(settings: SparkSettings, app_name: str, packages: Sequence[str]
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         **DEFAULTS,
         **jars((DELTA_PACKAGE, *packages)),
-        **(blas_kernels() if settings.master.startswith("local") else {}),
         **extra,
     }
     # What starts the JVM stands on its command line, which everyone on the machine can read; secrets come after it.
@@ -113,16 +112,3 @@ def _conf(wanted: Mapping[str, str]) -> SparkConf:
     for key, value in REQUIRED.items():
         conf.set(key, value)
     return conf
-
-
-def blas_kernels(cpu_info: Path = CPU_INFO) -> dict[str, str]:
-    """The OpenBLAS kernels for Python workers on this machine, where OpenBLAS would not choose the best by itself.
-
-    The one in NumPy's wheels takes kernels without AVX-512 on AMD's processors that have it; products of matrices then
-    take half as long again.
-    """
-    lines = cpu_info.read_text(encoding="utf-8").splitlines() if cpu_info.exists() else []
-    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
-    if any("AuthenticAMD" in line for line in lines) and flags >= AVX_512:
-        return {"spark.executorEnv.OPENBLAS_CORETYPE": "SkylakeX"}
-    return {}

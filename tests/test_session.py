@@ -1,6 +1,4 @@
-import pytest
-
-from recsys_spark.session import DELTA_PACKAGE, JARS, POSTGRESQL_PACKAGE, blas_kernels, jars
+from recsys_spark.session import DELTA_PACKAGE, JARS, POSTGRESQL_PACKAGE, jars
 
 
 def test_cached_jars_of_a_package_are_used_only_when_all_are_there(tmp_path):
@@ -18,18 +16,3 @@ def test_a_package_that_is_not_cached_is_resolved_beside_those_that_are(tmp_path
     found = jars([DELTA_PACKAGE, POSTGRESQL_PACKAGE], tmp_path)
     assert found["spark.jars.packages"] == POSTGRESQL_PACKAGE
     assert len(found["spark.jars"].split(",")) == len(JARS[DELTA_PACKAGE])
-
-
-@pytest.mark.parametrize(
-    ("vendor", "flags", "chosen"),
-    [
-        ("AuthenticAMD", "fpu avx2 avx512f avx512cd avx512bw avx512dq avx512vl", ["SkylakeX"]),
-        ("AuthenticAMD", "fpu avx2 avx512f", []),
-        ("GenuineIntel", "fpu avx2 avx512f avx512cd avx512bw avx512dq avx512vl", []),
-    ],
-)
-def test_kernels_with_avx_512_are_asked_for_where_openblas_would_miss_them(tmp_path, vendor, flags, chosen):
-    info = tmp_path / "cpuinfo"
-    info.write_text(f"vendor_id\t: {vendor}\nflags\t\t: {flags}\n")
-    assert list(blas_kernels(info).values()) == chosen
-    assert blas_kernels(tmp_path / "elsewhere") == {}

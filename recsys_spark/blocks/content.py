@@ -21,8 +21,9 @@ from pyspark.sql import functions as F
 
 from recsys_spark.blocks.sparse import best
 from recsys_spark.kernels.arrow import csr_rows
+from recsys_spark.kernels.best import largest
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
-from recsys_spark.kernels.tiles import largest, tile_rows
+from recsys_spark.kernels.tiles import tile_rows
 
 LIFT_SCHEMA = "user_id string, feature_idx array<int>, feature_value array<float>"
 FOUND = {"user_id": "string", "item_id": "string", "item_group": "string", "scorer": "string", "value": "double"}

@@ -6,8 +6,8 @@ one is a list of (user, item, value). The weights depend on the kind of the user
     raw(u, i)   = sum_s coefficients[kind(u), kind(i), s] * scorer_s(u, i)
     logit(u, i) = slope[kind(u), kind(i)] * raw(u, i) + intercept[kind(u), kind(i)]
 
-The search is one matrix product in float32. The best few beyond the list's length are scored again in float64, so that
-the order of near ties depends neither on the tile nor on the shard.
+The search is a matrix product in float32, a block of items at a time. The best few beyond the list's length are scored
+again in float64, so that the order of near ties depends neither on the tile nor on the shard.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recsys_spark.kernels.best import Best
+
 SLACK = 8
 """Places beyond the list's length that are scored again exactly."""
-GROUP = 16
-"""Columns of a group; the largest scores are looked for in the groups with the largest maxima."""
+BLOCK_CELLS = 524_288
+"""Scores held at once: 2 MB in float32, which stay in a core's cache until they are compared."""
 MAX_TILE_ROWS = 256
 MAX_TILE_CELLS = 16_000_000
-"""Scores held at once: 64 MB in float32."""
+"""Scores of whole rows held at once: 64 MB in float32."""
 MAX_PICKED = 200_000
 """Pairs scored again at once."""
 
@@ -147,7 +149,7 @@ def top_n(
 
     Items must be in the order that breaks ties. Users are taken in tiles, so memory stays bounded.
     """
-    rows = tile_rows(len(items.kinds), sum(shelf.length + SLACK for shelf in shelves))
+    rows = tile_rows(1, sum(shelf.length + SLACK for shelf in shelves))
     search = _Search.of(items, scorers, mixture)
     parts = [_empty(len(scorers.spans) + len(scorers.sparse))]
     for start in range(0, len(users.kinds), rows):
@@ -165,56 +167,6 @@ def top_n(
     return _joined(parts)
 
 
-def largest(scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of each row's ``count`` largest scores; ties go to the lower column, -inf is never taken."""
-    n_columns = scores.shape[1]
-    if count >= n_columns:
-        rows, columns = np.nonzero(scores > -np.inf)
-        return rows, columns
-    grouped = n_columns >= 4 * GROUP * count
-    picked = _picked_from_groups(scores, count) if grouped else _picked_from_all(scores, count)
-    rows = np.repeat(np.arange(len(scores)), count)
-    columns = picked.ravel()
-    kept = scores[rows, columns] > -np.inf
-    return rows[kept], columns[kept]
-
-
-def _picked_from_all(scores: np.ndarray, count: int) -> np.ndarray:
-    """Columns [rows, count] of each row's largest scores, in any order."""
-    n_columns = scores.shape[1]
-    picked = np.argpartition(scores, n_columns - count, axis=1)[:, n_columns - count :]
-    floor = np.take_along_axis(scores, picked, axis=1).min(axis=1)
-    crowded = ((scores >= floor[:, None]).sum(axis=1) > count) & (floor > -np.inf)
-    for row in np.flatnonzero(crowded):
-        above, equal = np.flatnonzero(scores[row] > floor[row]), np.flatnonzero(scores[row] == floor[row])
-        picked[row] = np.concatenate([above, equal[: count - len(above)]])
-    return picked
-
-
-def _picked_from_groups(scores: np.ndarray, count: int) -> np.ndarray:
-    """The same from the groups of columns with the largest maxima: a maximum costs a tenth of a partition.
-
-    The ``count`` groups with the largest maxima hold the ``count`` largest scores, unless other groups tie with them;
-    such rows are searched whole.
-    """
-    n_rows, n_columns = scores.shape
-    n_groups = n_columns // GROUP
-    # A group is every n_groups-th column: maxima of whole rows are fast, those of a few neighbours are not.
-    maxima = scores[:, : GROUP * n_groups].reshape(n_rows, GROUP, n_groups).max(axis=1)
-    groups = np.argpartition(maxima, n_groups - count, axis=1)[:, n_groups - count :]
-    floor = np.take_along_axis(maxima, groups, axis=1).min(axis=1)
-    clear = ((maxima >= floor[:, None]).sum(axis=1) == count) & (floor > -np.inf)
-    rows = np.flatnonzero(clear)
-    # Ascending, so that ties go to the lower column here as well.
-    inside = np.arange(GROUP)[:, None] * n_groups + np.sort(groups[rows], axis=1)[:, None, :]
-    tail = np.broadcast_to(np.arange(GROUP * n_groups, n_columns), (len(rows), n_columns - GROUP * n_groups))
-    columns = np.concatenate([inside.reshape(len(rows), GROUP * count), tail], axis=1)
-    picked = np.empty((n_rows, count), np.int64)
-    picked[rows] = np.take_along_axis(columns, _picked_from_all(scores[rows[:, None], columns], count), axis=1)
-    picked[~clear] = _picked_from_all(scores[~clear], count)
-    return picked
-
-
 def tile_rows(n_items: int, picked_per_row: int) -> int:
     """Users of a tile such that neither its scores nor its picked pairs outgrow their bounds."""
     return max(1, min(MAX_TILE_ROWS, MAX_TILE_CELLS // max(n_items, 1), MAX_PICKED // max(picked_per_row, 1)))
@@ -225,10 +177,12 @@ class _Search:
     """What the matrix product needs of the items, made once for all tiles: columns that carry weight, by item kind."""
 
     columns: np.ndarray
-    usual: tuple[int, np.ndarray]
-    """The most frequent kind, and the vectors of all items, transposed."""
-    others: tuple[tuple[int, np.ndarray, np.ndarray], ...]
-    """Each other kind, its rows, and their vectors, transposed."""
+    vectors: np.ndarray
+    """All items, [items, columns]."""
+    usual: int
+    """The most frequent kind of item."""
+    others: tuple[tuple[int, np.ndarray], ...]
+    """Each other kind and its rows."""
     weights: np.ndarray
 
     @classmethod
@@ -239,31 +193,64 @@ class _Search:
             weights[:, :, start : start + width] = steepness[:, :, place, None]
         columns = np.flatnonzero(weights.any(axis=(0, 1)))
         usual = int(np.bincount(items.kinds, minlength=1).argmax())
-        rarer = [(int(kind), np.flatnonzero(items.kinds == kind)) for kind in np.unique(items.kinds) if kind != usual]
-        others = tuple((kind, rows, items.vectors[np.ix_(rows, columns)].T) for kind, rows in rarer)
-        return cls(columns, (usual, items.vectors[:, columns].T), others, weights[:, :, columns])
+        others = tuple((int(kind), np.flatnonzero(items.kinds == kind)) for kind in np.unique(items.kinds))
+        rarer = tuple((kind, rows) for kind, rows in others if kind != usual)
+        every = len(columns) == items.vectors.shape[1]
+        vectors = items.vectors if every else items.vectors.take(columns, axis=1)
+        return cls(columns, vectors, usual, rarer, weights[:, :, columns])
 
-    def logits(self, users: Side, items: Side, scorers: Scorers, mixture: Mixture) -> np.ndarray:
-        """Logits [users, items] in float32.
+    def blocks(
+        self, users: Side, items: Side, scorers: Scorers, mixture: Mixture
+    ) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Consecutive items, start to stop, and their logits [users, stop - start] in float32, in one buffer for all.
 
         Writing a product to chosen columns costs as much as the product. So all items are taken for the usual kind, and
         only the columns of the others are written again.
         """
         vectors = users.vectors[:, self.columns]
-
-        def product(kind: int, item_vectors: np.ndarray) -> np.ndarray:
-            logits = (vectors * self.weights[users.kinds, kind]) @ item_vectors
-            logits += mixture.intercept[users.kinds, kind, None].astype(np.float32)
-            return logits
-
-        found = product(*self.usual)
-        for kind, rows, item_vectors in self.others:
-            found[:, rows] = product(kind, item_vectors)
+        kinds = [self.usual, *[kind for kind, _ in self.others]]
+        weighted = {kind: vectors * self.weights[users.kinds, kind] for kind in kinds}
+        intercepts = {kind: mixture.intercept[users.kinds, kind, None].astype(np.float32) for kind in kinds}
         steepness = mixture.steepness()
-        for place, pairs in enumerate(scorers.sparse, start=len(scorers.spans)):
-            weight = steepness[users.kinds[pairs.users], items.kinds[pairs.items], place]
-            found[pairs.users, pairs.items] += (weight * pairs.values).astype(np.float32)
-        return found
+        boosts = [
+            _ByItem.of(pairs, steepness[users.kinds[pairs.users], items.kinds[pairs.items], place] * pairs.values)
+            for place, pairs in enumerate(scorers.sparse, start=len(scorers.spans))
+        ]
+        n_users, n_items = len(vectors), len(self.vectors)
+        width = max(1, BLOCK_CELLS // max(n_users, 1))
+        buffer = np.empty(n_users * min(width, n_items), np.float32)
+        for start in range(0, n_items, width):
+            stop = min(start + width, n_items)
+            found = buffer[: n_users * (stop - start)].reshape(n_users, stop - start)
+            np.matmul(weighted[self.usual], self.vectors[start:stop].T, out=found)
+            found += intercepts[self.usual]
+            for kind, rows in self.others:
+                inside = rows[slice(*np.searchsorted(rows, (start, stop)))]
+                if len(inside):
+                    found[:, inside - start] = weighted[kind] @ self.vectors[inside].T + intercepts[kind]
+            for pairs in boosts:
+                rows, columns, values = pairs.between(start, stop)
+                found[rows, columns] += values
+            yield start, stop, found
+
+
+@dataclass(frozen=True)
+class _ByItem:
+    """Values [n] float32 of pairs, ascending by item."""
+
+    users: np.ndarray
+    items: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, pairs: Pairs, values: np.ndarray) -> _ByItem:
+        order = np.argsort(pairs.items, kind="stable")
+        return cls(pairs.users[order], pairs.items[order], values[order].astype(np.float32))
+
+    def between(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Users, items counted from start, and values of the pairs with the items start to stop."""
+        part = slice(*np.searchsorted(self.items, (start, stop)))
+        return self.users[part], self.items[part] - start, self.values[part]
 
 
 def _tile(
@@ -275,8 +262,8 @@ def _tile(
     excluded: Pairs,
     search: _Search,
 ) -> list[Chosen]:
-    picked = list(_picked(search.logits(users, items, scorers, mixture), shelves, excluded))
-    keys = [rows * len(items.kinds) + columns for _, rows, columns in picked]
+    picked = _picked(search.blocks(users, items, scorers, mixture), len(users.kinds), shelves, excluded)
+    keys = [rows * len(items.kinds) + columns for rows, columns in picked]
     # Shelves overlap, so a pair is scored again once and not once for each shelf.
     unique, place = np.unique(np.concatenate([np.empty(0, np.int64), *keys]), return_inverse=True)
     rows, columns = np.divmod(unique, max(len(items.kinds), 1))
@@ -286,22 +273,27 @@ def _tile(
     ends = np.cumsum([len(found) for found in keys])
     return [
         _ordered(shelf, shelves[shelf].length, rows[at], columns[at], logit[at], contributions[at])
-        for (shelf, _, _), at in zip(picked, np.split(place, ends[:-1]), strict=True)
+        for shelf, at in enumerate(np.split(place, ends[:-1]))
     ]
 
 
 def _picked(
-    logits: np.ndarray, shelves: Sequence[Shelf], excluded: Pairs
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Shelf, rows and columns of the pairs worth scoring again; writes -inf over excluded pairs on the way."""
-    for exclude in (False, True):
-        if exclude:
-            logits[excluded.users, excluded.items] = -np.inf
-        for place, shelf in enumerate(shelves):
-            if shelf.exclude == exclude:
-                whole = len(shelf.items) == logits.shape[1]
-                rows, columns = largest(logits if whole else logits[:, shelf.items], shelf.length + SLACK)
-                yield place, rows, columns if whole else shelf.items[columns]
+    blocks: Iterator[tuple[int, int, np.ndarray]], n_users: int, shelves: Sequence[Shelf], excluded: Pairs
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of each shelf, rows and columns of the pairs worth scoring again; writes -inf over excluded pairs on the way."""
+    found = [Best(n_users, shelf.length + SLACK) for shelf in shelves]
+    barred = _ByItem.of(excluded, excluded.values)
+    for start, stop, logits in blocks:
+        for exclude in (False, True):
+            if exclude:
+                rows, columns, _ = barred.between(start, stop)
+                logits[rows, columns] = -np.inf
+            for shelf, best in zip(shelves, found, strict=True):
+                if shelf.exclude == exclude:
+                    columns = shelf.items[slice(*np.searchsorted(shelf.items, (start, stop)))]
+                    whole = len(columns) == stop - start
+                    best.push(logits if whole else logits.take(columns - start, axis=1), columns)
+    return [best.found() for best in found]
 
 
 def _ordered(

@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from recsys_spark.kernels.best import largest
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
-from recsys_spark.kernels.tiles import Pairs, Side, largest, tile_rows
+from recsys_spark.kernels.tiles import Pairs, Side, tile_rows
 from recsys_spark.rank.cells import (
     ItemCell,
     ScorerNames,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_spark.kernels import tiles
-from recsys_spark.kernels.tiles import Mixture, Pairs, Scorers, Shelf, Side, largest, top_n
+from recsys_spark.kernels.best import largest
+from recsys_spark.kernels.tiles import Mixture, Pairs, Scorers, Shelf, Side, top_n
 
 NONE = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
@@ -106,41 +106,6 @@ def test_no_users_give_no_rows_but_all_columns():
     users, items, scorers, mixture, shelves, _ = random_case(1, 1, 5, 2)
     chosen = top_n(users.rows(0, 0), items, scorers.rows(0, 0), mixture, shelves, NONE)
     assert chosen.contributions.shape == (0, 3)
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 9])
-def test_largest_prefers_the_lower_column_among_ties_and_never_takes_minus_infinity(count):
-    scores = np.array([[1, 2, 2, 2, -np.inf], [-np.inf] * 5, [0, 0, 0, 0, 0]], np.float32)
-    rows, columns = largest(scores, count)
-    by_row = [sorted(columns[rows == row].tolist()) for row in range(3)]
-    assert by_row == [sorted([1, 2, 3, 0][:count]), [], list(range(min(count, 5)))]
-
-
-def test_largest_of_groups_takes_what_a_search_of_all_columns_takes():
-    # Few values and many columns: maxima of groups tie in some rows and not in others; 7 columns lie in no group.
-    random = np.random.default_rng(4)
-    spread = np.geomspace(3, 1e6, 40)[:, None]
-    scores = np.floor(random.random((40, 16 * 60 + 7)) * spread).astype(np.float32)
-    scores[0] = -np.inf
-    scores[1, 5:] = -np.inf
-    scores[2:20, ::3] = -np.inf
-    for count in (1, 3, 15):
-        expected = [(row, column) for row in range(40) for column in sorted(_best_columns(scores[row], count))]
-        assert sorted(zip(*map(np.ndarray.tolist, largest(scores, count)), strict=True)) == expected
-
-
-def _best_columns(row, count):
-    best = np.argsort(-row, kind="stable")[:count]
-    return best[row[best] > -np.inf].tolist()
-
-
-def test_rows_without_any_group_that_is_clearly_best_are_searched_whole():
-    count, n_columns = 2, 8 * tiles.GROUP * 2
-    silent = np.full((3, n_columns), -np.inf, np.float32)
-    tied = np.zeros((2, n_columns), np.float32)
-    assert [len(found) for found in largest(silent, count)] == [0, 0]
-    rows, columns = largest(tied, count)
-    assert (rows.tolist(), sorted(columns.tolist())) == ([0, 0, 1, 1], [0, 0, 1, 1])
 
 
 @settings(deadline=None, max_examples=50)
