@@ -19,6 +19,7 @@ _ARROW = {
     "boolean": pa.bool_(),
     "float": pa.float32(),
     "double": pa.float64(),
+    "array<string>": pa.list_(pa.string()),
     "array<float>": pa.list_(pa.float32()),
     "array<double>": pa.list_(pa.float64()),
 }

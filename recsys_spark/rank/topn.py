@@ -20,7 +20,6 @@ from recsys_spark.rank.cells import (
     ScorerNames,
     UserCell,
     in_order,
-    lists,
     position,
     taken,
     with_sparse,
@@ -31,12 +30,12 @@ FOUND = {
     "variant": "string",
     "shelf": "string",
     "user_id": "string",
-    "rank": "int",
-    "item_id": "string",
-    "logit": "double",
     "route": "string",
+    "item_ids": "array<string>",
+    "logits": "array<double>",
     "contributions": "array<double>",
 }
+"""One row a list, best first; contributions are those of its places one after the other, scorer by scorer."""
 
 
 def top_n(
@@ -86,7 +85,8 @@ def top_n(
     users = with_sparse(user_blocks.select("user_id", "route", "vector"), boosts, excluded, names.sparse)
     items = _shelved(item_blocks.select("item_id", "item_group", "vector"), shelf_items, list(shelves))
     found = lay_out(users, items, Grid(user_buckets, item_shards), partial(_best_of_cell, plan), FOUND)
-    merged = found if item_shards == 1 else _merged(found, shelves)
+    places = _places(found, len(names.all))
+    merged = places if item_shards == 1 else _merged(places, shelves)
     evidence = evidence_map(names.all).alias("evidence")
     return merged.select("variant", "shelf", "user_id", "rank", "item_id", probability(), "route", evidence)
 
@@ -136,18 +136,38 @@ def _shelves(plan: _Plan, items: pa.Table) -> list[Shelf]:
 
 
 def _as_table(best: Chosen, variant: str, plan: _Plan, users: pa.Table, item_ids: pa.Array) -> pa.Table:
+    """Lists as rows: a place a row would be copied column by column between Python and the JVM."""
+    first = np.flatnonzero(best.rank == 1)
     shelf_names = pa.array([shelf for shelf, _, _ in plan.shelves])
+    of_lists, of_parts = (np.append(first, len(best.rank)) * width for width in (1, best.contributions.shape[1]))
     columns = [
-        pa.array([variant]).take(pa.array(np.zeros(len(best.user), np.int64))),
-        taken(shelf_names, best.shelf),
-        taken(users["user_id"].combine_chunks(), best.user),
-        pa.array(best.rank, pa.int32()),
-        taken(item_ids, best.item),
-        pa.array(best.logit, pa.float64()),
-        taken(users["route"].combine_chunks(), best.user),
-        lists(best.contributions),
+        pa.array([variant]).take(pa.array(np.zeros(len(first), np.int64))),
+        taken(shelf_names, best.shelf[first]),
+        *[taken(users[name].combine_chunks(), best.user[first]) for name in ("user_id", "route")],
+        _lists(of_lists, taken(item_ids, best.item)),
+        _lists(of_lists, pa.array(best.logit, pa.float64())),
+        _lists(of_parts, pa.array(best.contributions.ravel(), pa.float64())),
     ]
     return pa.Table.from_arrays(columns, schema=arrow_schema(FOUND))
+
+
+def _lists(offsets: np.ndarray, values: pa.Array) -> pa.ListArray:
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
+
+
+def _places(found: DataFrame, n_scorers: int) -> DataFrame:
+    """One row a place."""
+    place = F.col("place")
+    return found.select("*", F.posexplode("item_ids").alias("place", "item_id")).select(
+        "variant",
+        "shelf",
+        "user_id",
+        (place + 1).alias("rank"),
+        "item_id",
+        F.get("logits", place).alias("logit"),
+        "route",
+        F.slice("contributions", place * n_scorers + 1, F.lit(n_scorers)).alias("contributions"),
+    )
 
 
 def _merged(found: DataFrame, shelves: Mapping[str, tuple[int, bool]]) -> DataFrame:
