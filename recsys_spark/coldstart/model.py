@@ -7,7 +7,7 @@ Addressing Cold Start in Recommender Systems, NeurIPS.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -33,8 +33,18 @@ class EmbeddingTable(keras.layers.Layer):
 
     def mean(self, idx: tf.Tensor) -> tf.Tensor:
         """[n, length] -> [n, width]: mean over the indexes that are not 0; zeros where there are none."""
-        held = tf.cast(tf.math.count_nonzero(idx, axis=1, keepdims=True), tf.float32)
-        return tf.math.divide_no_nan(tf.reduce_sum(self(idx), axis=1), held)
+        return mean_of_named(lambda distinct: tf.nn.embedding_lookup(self.table.value, distinct), idx)
+
+
+def mean_of_named(rows_of: Callable[[tf.Tensor], tf.Tensor], idx: tf.Tensor) -> tf.Tensor:
+    """[n, length] -> [n, width]: mean of ``rows_of`` the indexes that are not 0; zeros where there are none.
+
+    Each distinct index is asked for once, and no tensor [n, length, width] is made, neither here nor for the gradient.
+    """
+    held = idx > 0
+    distinct, position = tf.unique(tf.boolean_mask(idx, held))
+    row = tf.cast(tf.where(held)[:, 0], tf.int32)
+    return tf.sparse.segment_mean(rows_of(distinct), position, row, num_segments=tf.shape(idx)[0])
 
 
 class TwoTowers(keras.Model):
@@ -122,16 +132,12 @@ class TwoTowers(keras.Model):
         return tf.math.l2_normalize(self.user_tower(inputs) + alike, axis=1) / self.temperature
 
     def _history(self, history_idx: tf.Tensor, known: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Means over the history of id embeddings [n, width] and of content [n, content width].
+        """Means over the history of id embeddings [n, width] and of content [n, content width]."""
 
-        A batch names the same items again and again: each distinct item is encoded once.
-        """
-        distinct, position = tf.unique(tf.reshape(history_idx, [-1]))
-        both = tf.concat([self.item_ids(tf.gather(known, distinct)), self.content(distinct)], axis=1)
-        both = both * tf.cast(distinct > 0, tf.float32)[:, None]
-        rows = tf.reshape(tf.gather(both, position), [*tf.unstack(tf.shape(history_idx)), both.shape[1]])
-        met = tf.cast(tf.math.count_nonzero(history_idx, axis=1, keepdims=True), tf.float32)
-        mean = tf.math.divide_no_nan(tf.reduce_sum(rows, axis=1), met)
+        def both(item_idx: tf.Tensor) -> tf.Tensor:
+            return tf.concat([self.item_ids(tf.gather(known, item_idx)), self.content(item_idx)], axis=1)
+
+        mean = mean_of_named(both, history_idx)
         return mean[:, : self.width], mean[:, self.width :]
 
 
