@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from recsys_spark.blas import VARIABLE
 from recsys_spark.config import load_settings
 from recsys_spark.errors import SettingsError
 
@@ -75,6 +76,11 @@ def memory_check() -> Check:
 def cores_check() -> Check:
     """Cores that this process may use."""
     return Check("cores", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()))
+
+
+def blas_check() -> Check:
+    """The kernels that NumPy's OpenBLAS will use."""
+    return Check("OpenBLAS kernels", os.environ.get(VARIABLE, "its own choice"))
 
 
 def package_checks() -> list[Check]:

@@ -22,6 +22,7 @@ def examine(conf: str, overrides: Sequence[str], constraints: Path) -> list[Chec
         checks.python_check(),
         checks.java_check(),
         checks.cores_check(),
+        checks.blas_check(),
         checks.memory_check(),
         *checks.package_checks(),
         checks.pins_check(constraints),

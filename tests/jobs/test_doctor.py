@@ -30,6 +30,13 @@ def test_a_missing_java_has_a_remedy():
     assert "JAVA_HOME" in check.remedy
 
 
+def test_the_kernels_that_openblas_is_asked_for_are_named(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    assert checks.blas_check() == Check("OpenBLAS kernels", "Haswell")
+    monkeypatch.delenv("OPENBLAS_CORETYPE")
+    assert checks.blas_check().found == "its own choice"
+
+
 def test_pins_that_differ_are_named_and_what_is_not_installed_is_none_of_them(tmp_path):
     pinned = tmp_path / "constraints.txt"
     pinned.write_text("# comment\npyspark==3.5.0\nno-such-package==1.0\n")
