@@ -88,7 +88,7 @@ def ours(size: Size, data: Path, out: Path) -> Work:
                 **half_life,
             ),
         )
-        bins = written("user_encoding", user_encoding(users))
+        bins = written("user_encoding", user_encoding(users, id_order=SETTINGS.id_order))
         features = user_features(
             users, bins, max_features=SETTINGS.max_features, min_holders=SETTINGS.min_feature_holders
         )
@@ -106,7 +106,7 @@ def ours(size: Size, data: Path, out: Path) -> Work:
             **half_life,
         )
         written("user_profiles", profiles)
-        bins = written("item_encoding", item_encoding(items, price_bins=VECTORS.price_bins))
+        bins = written("item_encoding", item_encoding(items, price_bins=VECTORS.price_bins, id_order=VECTORS.id_order))
         known = item_features(
             items,
             bins,

@@ -45,7 +45,7 @@ def run(job: Job) -> None:
 def _learn(job: Job) -> DataFrame:
     """The words that items are described in; those of their texts come back."""
     settings, items = job.settings.vectors, job.read("items")
-    job.write("item_encoding", item_encoding(items, price_bins=settings.price_bins))
+    job.write("item_encoding", item_encoding(items, price_bins=settings.price_bins, id_order=settings.id_order))
     features = item_features(
         items,
         job.read("item_encoding"),

@@ -46,7 +46,7 @@ def run(job: Job) -> None:
 def _learn(job: Job) -> None:
     """The words that users are described in."""
     settings, users = job.settings.profiles, job.read("users")
-    job.write("user_encoding", user_encoding(users))
+    job.write("user_encoding", user_encoding(users, id_order=settings.id_order))
     features = user_features(
         users,
         job.read("user_encoding"),

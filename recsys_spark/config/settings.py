@@ -86,6 +86,8 @@ class ProfileSettings(Group):
     min_feature_holders: Count = 5
     max_features: Annotated[int, Field(ge=1, le=4096)] = 256
     """Most frequent user attribute values that are encoded."""
+    id_order: bool = True
+    """Users whose ids are numbers are told apart by their order, which says who came when; pseudonyms have none."""
 
 
 class VectorSettings(Group):
@@ -97,6 +99,8 @@ class VectorSettings(Group):
     pairs: bool = True
     """Encode pairs such as brand and category as features of their own."""
     price_bins: Annotated[int, Field(ge=2, le=100)] = 10
+    id_order: bool = True
+    """Items whose ids are numbers are told apart by their order, which says what came when, and with what."""
     text: bool = True
     text_width: Annotated[int, Field(ge=8, le=512)] = 64
     session: bool = True

@@ -10,14 +10,14 @@ from recsys_spark.contracts.source_tables import ITEM_ID
 def _encoding(side: str, made_by: str) -> Contract:
     return Contract(
         name=f"{side}_encoding",
-        row=f"one measure of {side}s that is cut into bins, or one attribute whose absence is told",
+        row=f"one measure of {side}s, or their ids, cut into bins, or one attribute whose absence is told",
         made_by=made_by,
         learned=True,
         key=("kind", "name"),
         fields=(
-            F("kind", "string", "measure or attribute"),
-            F("name", "string", "name of the measure or attribute"),
-            F("edges", "array<double>", "inner edges of the measure's bins, ascending; null for an attribute", True),
+            F("kind", "string", "measure, id or attribute"),
+            F("name", "string", "name of the measure or attribute, or the id's column"),
+            F("edges", "array<double>", "inner edges of the bins, ascending; null for an attribute", True),
         ),
     )
 

@@ -22,11 +22,11 @@ def significant(value: Column, digits: int) -> Column:
 def bin_edges(value: Column, bins: int) -> Column:
     """Aggregate: the inner edges of ``bins`` quantile bins, as array<double>; null when there is no value.
 
-    Exact percentiles need memory for each distinct value, and approximate ones depend on the order of rows. Three
-    significant digits (at most 900 values a decade) bound the memory and keep the edges reproducible.
+    Exact percentiles need memory for each distinct value, and approximate ones depend on the order of rows. Five
+    significant digits (at most 90,000 values a decade) bound the memory and keep the edges reproducible.
     """
     shares = [k / bins for k in range(1, bins)]
-    return F.percentile(significant(F.nanvl(value.cast("double"), F.lit(None).cast("double")), 3), shares)
+    return F.percentile(significant(F.nanvl(value.cast("double"), F.lit(None).cast("double")), 5), shares)
 
 
 def bin_of(value: Column, edges: Column) -> Column:

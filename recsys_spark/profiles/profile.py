@@ -17,19 +17,23 @@ from recsys_spark.kernels.encode import (
     with_missing_values,
 )
 from recsys_spark.kernels.index import with_kept_positions
+from recsys_spark.kernels.numbered import id_encoding, with_id_values
 from recsys_spark.profiles import habits
 
 MEASURE_BINS = 10
 """Numeric attributes are encoded as deciles."""
+ID_LEVELS = (8,)
+"""How many bins users are cut into by the order of their ids; each is one more group of users to tell apart."""
 
 
-def user_encoding(users: DataFrame) -> DataFrame:
-    """Deciles of the measures and the usual attributes, after contract ``user_encoding``."""
-    return encoding(users, "measures", "attributes", MEASURE_BINS)
+def user_encoding(users: DataFrame, *, id_order: bool) -> DataFrame:
+    """Deciles of the measures, bins of the ids and the usual attributes, after contract ``user_encoding``."""
+    known = encoding(users, "measures", "attributes", MEASURE_BINS)
+    return known.unionByName(id_encoding(users, "user_id", ID_LEVELS[-1])) if id_order else known
 
 
 def user_features(users: DataFrame, user_encoding: DataFrame, *, max_features: int, min_holders: int) -> DataFrame:
-    """The attribute values and deciles of measures that the profiles encode, after contract ``user_features``."""
+    """The attribute values and bins of measures and ids that the profiles encode, after contract ``user_features``."""
     return vocabulary(_described(users, user_encoding), "features", min_holders=min_holders, max_size=max_features)
 
 
@@ -82,10 +86,11 @@ _PROFILES = table("user_profiles")
 def _described(users: DataFrame, user_encoding: DataFrame) -> DataFrame:
     """user_id, how many attributes are known, and all features as strings, missing values among them."""
     measured = with_measure_values(users, "measures", "deciles", user_encoding)
-    whole = with_missing_values(measured, "attributes", "missing", user_encoding)
+    placed = with_id_values(measured, "user_id", "order", user_encoding, ID_LEVELS)
+    whole = with_missing_values(placed, "attributes", "missing", user_encoding)
     known = F.concat(attribute_values("attributes"), F.col("deciles"))
     return whole.select(
-        "user_id", F.size(known).alias("n_attributes"), F.concat(known, F.col("missing")).alias("features")
+        "user_id", F.size(known).alias("n_attributes"), F.concat(known, "order", "missing").alias("features")
     )
 
 

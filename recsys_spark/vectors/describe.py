@@ -7,36 +7,41 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.kernels.encode import attribute_values, encoding, with_measure_values, with_missing_values
+from recsys_spark.kernels.numbered import id_encoding, with_id_values
 
 MAX_PAIRED_ATTRIBUTES = 8
 """Single-valued attributes that are paired with the category, the first by name: bounds the pairs of one item."""
 PAIRED = " * "
 """Between the two features of a pair; a sign that values rarely hold, unlike & or x."""
+ID_LEVELS = (8, 32, 128, 512)
+"""How many bins the catalogue is cut into by the order of ids, from broad to fine."""
 
 
-def item_encoding(items: DataFrame, *, price_bins: int) -> DataFrame:
-    """Bins of the prices and measures and the usual attributes, after contract ``item_encoding``."""
-    return encoding(_measured(items), "_measures", "attributes", price_bins)
+def item_encoding(items: DataFrame, *, price_bins: int, id_order: bool) -> DataFrame:
+    """Bins of the measures, price, launch day and ids, and the usual attributes, after contract ``item_encoding``."""
+    known = encoding(_measured(items), "_measures", "attributes", price_bins)
+    return known.unionByName(id_encoding(items, "item_id", ID_LEVELS[-1])) if id_order else known
 
 
 def described(items: DataFrame, item_encoding: DataFrame, *, pairs: bool) -> DataFrame:
-    """item_id and its features: brand, categories, attributes, bins of price and measures, what is missing, pairs."""
+    """item_id and its features: brand, categories, attributes, bins of measures and ids, what is missing, pairs."""
     measured = with_measure_values(_measured(items), "_measures", "bins", item_encoding)
-    whole = with_missing_values(measured, "attributes", "missing", item_encoding)
-    plain = F.concat(
-        _brand(), _categories("category_path"), attribute_values("attributes"), F.col("bins"), F.col("missing")
-    )
+    placed = with_id_values(measured, "item_id", "order", item_encoding, ID_LEVELS)
+    whole = with_missing_values(placed, "attributes", "missing", item_encoding)
+    binned = F.concat("bins", "order", "missing")
+    plain = F.concat(_brand(), _categories("category_path"), attribute_values("attributes"), binned)
     return whole.select("item_id", "attributes", "category_path", plain.alias("plain"), *_paired()).select(
         "item_id", (F.array_distinct(F.concat("plain", _pairs())) if pairs else F.col("plain")).alias("features")
     )
 
 
 def _measured(items: DataFrame) -> DataFrame:
-    """Adds ``_measures``: the measures and the price."""
-    price = F.when(F.col("price").isNotNull(), F.create_map(F.lit("price"), F.col("price")))
-    others = F.map_filter("measures", lambda name, _: name != "price")
-    measures = F.map_concat(others, F.coalesce(price, F.create_map().cast("map<string,double>")))
-    return items.withColumn("_measures", measures)
+    """Adds ``_measures``: the measures, the price and the day of launch."""
+    own = {"price": F.col("price"), "launch_day": F.unix_date(F.to_date("launch_ts")).cast("double")}
+    entries = [F.struct(F.lit(name).alias("name"), value.alias("value")) for name, value in own.items()]
+    known = F.filter(F.array(*entries), lambda entry: entry["value"].isNotNull())
+    others = F.map_filter("measures", lambda name, _: ~name.isin(*own))
+    return items.withColumn("_measures", F.map_concat(others, F.map_from_entries(known)))
 
 
 def attributes_of(item_features: DataFrame) -> np.ndarray:

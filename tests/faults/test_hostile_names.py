@@ -79,7 +79,7 @@ def shop(spark, rows, cleaned, tmp_path_factory):
         dwell_weight=0.1,
         half_life_days=180.0,
     )
-    known = user_encoding(cleaned.users)
+    known = user_encoding(cleaned.users, id_order=True)
     features = user_features(cleaned.users, known, max_features=50, min_holders=1)
     profiles = user_profiles(
         cleaned.users,

@@ -24,8 +24,8 @@ def profiles(rows):
         ),
         rows("interactions", *[dict(user_id=user, item_id=item, strength=1.0) for user, item in pairs]),
         rows("items", dict(item_id="a", brand="X"), dict(item_id="b", brand="Y")),
-        user_encoding(users),
-        user_features(users, user_encoding(users), max_features=10, min_holders=1),
+        user_encoding(users, id_order=False),
+        user_features(users, user_encoding(users, id_order=False), max_features=10, min_holders=1),
         AS_OF,
         kept=None,
         warm_from_items=2,
@@ -67,7 +67,10 @@ def test_features_hold_attributes_and_deciles_of_measures(rows):
         dict(user_id="a", attributes={"skin": ["dry"]}, measures={"age": 20.0}),
         dict(user_id="b", attributes={"skin": ["dry", "oily"]}, measures={"age": 60.0}),
     )
-    found = conform(table("user_features"), user_features(users, user_encoding(users), max_features=10, min_holders=1))
+    found = conform(
+        table("user_features"),
+        user_features(users, user_encoding(users, id_order=False), max_features=10, min_holders=1),
+    )
     assert [r.feature for r in found.orderBy("feature_idx").collect()] == [
         "skin=dry",
         "age=bin_1",

@@ -1,12 +1,13 @@
 from pyspark.sql import functions as F
 
 from recsys_spark.vectors.describe import attributes_of, described, item_encoding, paired_in
+from tests.conftest import at
 from tests.frames import local_frame
 
 
 def features(rows, *items, pairs=False):
     frame = rows("items", *items)
-    frame = described(frame, item_encoding(frame, price_bins=2), pairs=pairs)
+    frame = described(frame, item_encoding(frame, price_bins=2, id_order=True), pairs=pairs)
     return {r.item_id: set(r.features) for r in frame.collect()}
 
 
@@ -36,6 +37,17 @@ def test_brand_categories_attributes_and_bins_are_named(rows):
     }
     assert found["b"] == {"category_1=Care", "price=bin_2", "vegan=?", "for=?"}
     assert found["c"] == {"vegan=?", "for=?"}
+
+
+def test_launches_are_binned_and_ids_by_their_order(rows):
+    launches = [at("2024-01-01"), at("2024-06-01"), None]
+    items = [dict(item_id=f"P100000{n}", launch_ts=launch) for n, launch in enumerate(launches)]
+    found = features(rows, *items, dict(item_id="7f3a9c"))
+    first, second, third = (f"P100000{n}" for n in range(3))
+    assert found[first] >= {"item_id/8=bin_1", "item_id/512=bin_1", "launch_day=bin_1"}
+    assert found[second] >= {"item_id/8=bin_4", "item_id/32=bin_16", "launch_day=bin_2"}
+    assert found[third] == {f"item_id/{level}=bin_{level}" for level in (8, 32, 128, 512)}
+    assert found["7f3a9c"] == set()
 
 
 def test_pairs_join_brand_category_price_and_single_valued_attributes(rows):

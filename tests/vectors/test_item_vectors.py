@@ -13,7 +13,7 @@ AS_OF = at("2024-01-11")
 
 def vectors(rows, items, events=(), met=(), text_width=8, session_width=8):
     frame = rows("items", *items)
-    known = item_encoding(frame, price_bins=2)
+    known = item_encoding(frame, price_bins=2, id_order=True)
     found = item_vectors(
         frame,
         rows("events", *events),
