@@ -60,7 +60,7 @@ class Split:
         self.lake = job.lake.trial(str(seed))
         # Each trial is a run of its own, which nobody has claimed yet.
         self.job = replace(
-            job, settings=settings, lake=self.lake, run_id=f"{job.run_id}.trials", versions={}, driver=""
+            job, settings=settings, lake=self.lake, run_id=f"{job.run_id}.trials", versions={}, claim=None
         )
         self.source = job.with_fold("full")
         self.seconds: list[float] = []

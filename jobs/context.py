@@ -16,7 +16,7 @@ from recsys_spark.config.load import settings_sha256
 from recsys_spark.contracts import table
 from recsys_spark.errors import NotFoundError
 from recsys_spark.kernels.grid import Grid
-from recsys_spark.lake import Commit, Lake, Release, claim, require_claim, title_of
+from recsys_spark.lake import Claim, Commit, Lake, Release, claim, require_claim, title_of
 
 log = logging.getLogger("recsys")
 
@@ -47,8 +47,8 @@ class Job:
     """Fingerprint of the source, while an ingest writes."""
     key_mark: str = ""
     """Mark of the key of the pseudonyms, while an ingest writes."""
-    driver: str = ""
-    """Token of this driver where it claimed the run, as a refresh does."""
+    claim: Claim | None = None
+    """This driver's claim to the run, where it made one, as a refresh does."""
     base: Base | None = None
     """What an update stands on; None in a full refresh and in a step that is run by itself."""
     arguments: argparse.Namespace = field(default_factory=argparse.Namespace)
@@ -102,7 +102,7 @@ class Job:
 
     def claimed(self) -> Job:
         """The same run, taken over from every driver before; see ``lake.claims``."""
-        return replace(self, driver=claim(self.lake, self.commit))
+        return replace(self, claim=claim(self.lake, self.commit))
 
     def require_claim(self) -> None:
         """See that this run is still this driver's, where it was claimed.
@@ -110,8 +110,8 @@ class Job:
         Raises:
             ConflictError: another driver took it over.
         """
-        if self.driver:
-            require_claim(self.lake, self.run_id, self.driver)
+        if self.claim:
+            require_claim(self.lake, self.run_id, self.claim)
 
     def with_fold(self, fold: str) -> Job:
         """The same run on the other fold."""

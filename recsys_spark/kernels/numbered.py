@@ -7,11 +7,10 @@ id of several numbers, as a hash is, has none.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-
-from recsys_spark.kernels.bins import bin_of
 
 KIND = "id"
 ONE_NUMBER = r"^\D*(\d{1,18})\D*$"
@@ -44,16 +43,24 @@ def with_id_values(frame: DataFrame, id_column: str, column: str, known: DataFra
         frame: one row per holder; it is not shuffled.
         id_column: its id.
         column: name of the new column.
-        known: holds the row of :func:`id_encoding`, whose number of bins all levels divide.
-        levels: how many bins each level has.
+        known: holds the row of :func:`id_encoding`.
+        levels: how many bins each level has, ascending; each divides the next, and the last is that of the encoding.
     """
     edges = known.where(F.col("kind") == KIND).agg(F.max("edges").alias("_edges"))
-    above = bin_of(_number(id_column), F.col("_edges")) - 1
-    bins = F.size("_edges") + 1
-    words = F.array(*[_word(f"{id_column}/{level}", F.floor(above * level / bins) + 1) for level in levels])
-    placed = _number(id_column).isNotNull() & F.col("_edges").isNotNull()
-    none = F.array().cast("array<string>")
-    return frame.crossJoin(F.broadcast(edges)).withColumn(column, F.when(placed, words).otherwise(none)).drop("_edges")
+    found = frame.crossJoin(F.broadcast(edges)).select("*", _number(id_column).alias("_number"), F.lit(0).alias("_at0"))
+    # From broad to fine, so that a few edges of each level are compared, not all of the finest.
+    for place, (broader, level) in enumerate(pairwise((1, *levels))):
+        at, step = F.col(f"_at{place}"), levels[-1] // level
+        passed = [F.col("_edges")[at + k * step - 1] < F.col("_number") for k in range(1, level // broader)]
+        beyond = sum((one.cast("int") * step for one in passed), start=at)
+        found = found.withColumn(f"_at{place + 1}", beyond)
+    placed = [
+        _word(f"{id_column}/{level}", (F.col(f"_at{place}") * level / levels[-1]).cast("int") + 1)
+        for place, level in enumerate(levels, 1)
+    ]
+    known_place = F.col("_number").isNotNull() & F.col("_edges").isNotNull()
+    values = F.when(known_place, F.array(*placed)).otherwise(F.array().cast("array<string>"))
+    return found.select(*frame.columns, values.alias(column))
 
 
 def _number(id_column: str) -> Column:

@@ -1,6 +1,6 @@
 """The only code that reads or writes Delta tables."""
 
-from recsys_spark.lake.claims import claim, require_claim
+from recsys_spark.lake.claims import Claim, claim, require_claim
 from recsys_spark.lake.erase import Request, erase, erased_digests, require_not_ended
 from recsys_spark.lake.lake import NO_KEY, TRIALS, Commit, Lake, title_of
 from recsys_spark.lake.releases import Release, current_release, publish, refuse, release_before, release_of, roll_back
@@ -9,6 +9,7 @@ from recsys_spark.lake.vacuum import vacuum
 __all__ = [
     "NO_KEY",
     "TRIALS",
+    "Claim",
     "Commit",
     "Lake",
     "Release",

@@ -9,7 +9,7 @@ the later driver reads what was committed.
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pyspark.sql import functions as F
 
@@ -19,24 +19,33 @@ from recsys_spark.errors import ConflictError
 from recsys_spark.lake.lake import Commit, Lake
 
 
-def claim(lake: Lake, commit: Commit) -> str:
-    """Take the run over from every driver before, in one commit, and return this driver's token."""
+@dataclass(frozen=True)
+class Claim:
+    """A driver's claim to a run: its token, and the version of the table ``claims`` that says so."""
+
+    driver: str
+    version: int
+
+
+def claim(lake: Lake, commit: Commit) -> Claim:
+    """Take the run over from every driver before, in one commit."""
     driver = str(uuid.uuid4())
     row = (commit.run_id, _last(lake, commit.run_id)[0] + 1, driver)
     frame = lake.spark.createDataFrame([row], spark_schema(table("claims")))
     # A transaction id of its own: every claim counts, also one of many by the same run.
-    lake.append("claims", frame, replace(commit, run_id=f"{commit.run_id}/claim/{driver}"))
-    return driver
+    return Claim(driver, lake.append("claims", frame, replace(commit, run_id=f"{commit.run_id}/claim/{driver}")))
 
 
-def require_claim(lake: Lake, run_id: str, driver: str) -> None:
-    """See that no other driver took the run over.
+def require_claim(lake: Lake, run_id: str, mine: Claim) -> None:
+    """See that no other driver took the run over; reads no rows while nobody claims anything.
 
     Raises:
         ConflictError: one did.
     """
+    if lake.with_fold("full").is_latest("claims", mine.version):
+        return
     attempt, holder = _last(lake, run_id)
-    if holder != driver:
+    if holder != mine.driver:
         raise ConflictError(
             f"run {run_id} was taken over by another driver (attempt {attempt}), so this one stops; what it committed "
             "stays and is used. Follow the other driver, or wait until it has ended and run this again"

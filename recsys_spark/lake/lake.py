@@ -27,6 +27,8 @@ TRIALS = "trials"
 """Folder of the lakes of trials, below the lake that asked for them."""
 HISTORY_LIMIT = 1000
 _CHANGE_FEED = "delta.enableChangeDataFeed"
+_COMMITTED_LAST = "spark.databricks.delta.lastCommitVersionInSession"
+"""Where Delta leaves the version of this session's last commit; it leaves none where a repeat is skipped."""
 NO_KEY = "none"
 
 
@@ -94,17 +96,21 @@ class Lake:
             ContractError: what lies there does not match the contract.
         """
         contract = table(name)
-        if not self.exists(name):
-            raise NotFoundError(
-                f"table {name} is not in the lake at {self.path(name)}; run the step that makes it: {contract.made_by}"
-            )
         reader = self.spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
         try:
             return conform(contract, reader.load(self.path(name)))
         except PySparkException as error:
-            raise NotFoundError(f"table {name} cannot be read at version {version}: {_first_line(error)}") from error
+            found = f"cannot be read at version {version}: {_first_line(error)}"
+            if not self.exists(name):
+                found = f"is not in the lake at {self.path(name)}; run the step that makes it: {contract.made_by}"
+            raise NotFoundError(f"table {name} {found}") from error
+
+    def is_latest(self, name: str, version: int) -> bool:
+        """Whether no commit came after this version; asks for one file, and starts no Spark job."""
+        files, following = located(self.spark, f"{self.path(name)}/_delta_log/{version + 1:020d}.json")
+        return not files.exists(following)
 
     def overwrite(self, name: str, frame: DataFrame, commit: Commit) -> int:
         """Replace the table's rows in one commit and return its version; a repeat of the same commit is skipped.
@@ -204,6 +210,7 @@ class Lake:
         )
         if mode == "overwrite":
             writer = writer.option("overwriteSchema", "true")
+        self.spark.conf.unset(_COMMITTED_LAST)
         try:
             writer.save(self.path(name))
         except (PySparkException, Py4JJavaError) as error:
@@ -211,10 +218,10 @@ class Lake:
             if known is None:
                 raise
             raise known from error
-        version = self.committed(name, commit)
+        version = self.spark.conf.get(_COMMITTED_LAST, None) or self.committed(name, commit)
         if version is None:
             raise NotFoundError(f"table {name}: the commit of run {commit.run_id} is not in its history")
-        return version
+        return int(version)
 
 
 def title_of(fold: str, name: str) -> str:
