@@ -47,21 +47,22 @@ class Size:
 def prepare(size: Size, data: Path) -> None:
     """Factors and seen items; items differ in length, as popularity makes them differ."""
     random = np.random.default_rng(0)
-    _write(data / "users.parquet", _factors(random, size.users, size.rank))
+    _write(data, "user", _factors(random, size.users, size.rank))
     spread = 0.5 + random.random((size.items, 1), dtype=np.float32)
-    _write(data / "items.parquet", _factors(random, size.items, size.rank) * spread)
+    _write(data, "item", _factors(random, size.items, size.rank) * spread)
     seen = (random.integers(0, size.items, (size.users, 1)) + np.arange(SEEN) * 7) % size.items
-    columns = [np.repeat(np.arange(size.users), SEEN), seen.ravel()]
-    pq.write_table(pa.table(dict(zip(("user", "item"), columns, strict=True))), data / "seen.parquet")
+    numbers = {"user": np.repeat(np.arange(size.users), SEEN), "item": seen.ravel()}
+    ids = {f"{name}_id": _ids(name, of) for name, of in numbers.items()}
+    pq.write_table(pa.table({**numbers, **ids}), data / "seen.parquet")
 
 
 def ours(size: Size, data: Path, out: Path) -> Work:
     """The lists as recommend makes them from blocks, on one shelf that leaves out what was seen."""
     spark = local_session()
     users, items, seen = (spark.read.parquet(str(data / f"{name}.parquet")) for name in ("users", "items", "seen"))
-    user_blocks = users.select(_id("user", "idx"), F.lit("warm").alias("route"), "vector")
-    item_blocks = items.select(_id("item", "idx"), F.lit("established").alias("item_group"), "vector")
-    excluded = seen.select(_id("user", "user"), _id("item", "item"))
+    user_blocks = users.select("user_id", F.lit("warm").alias("route"), "vector")
+    item_blocks = items.select("item_id", F.lit("established").alias("item_group"), "vector")
+    excluded = seen.select("user_id", "item_id")
     boosts = spark.createDataFrame([], "user_id string, item_id string, scorer string, value double")
     settings, cores = RankSettings(), spark.sparkContext.defaultParallelism
 
@@ -87,10 +88,8 @@ def ours(size: Size, data: Path, out: Path) -> Work:
 def spark_als(block_size: int, size: Size, data: Path, out: Path) -> Work:
     """What a Spark user writes today."""
     spark = local_session()
-    names = {"idx": "id", "vector": "features"}
-    users, items = (
-        spark.read.parquet(str(data / f"{name}.parquet")).withColumnsRenamed(names) for name in ("users", "items")
-    )
+    columns = F.col("idx").alias("id"), F.col("vector").alias("features")
+    users, items = (spark.read.parquet(str(data / f"{name}.parquet")).select(*columns) for name in ("users", "items"))
     seen = spark.read.parquet(str(data / "seen.parquet")).groupBy("user").agg(F.collect_set("item").alias("seen"))
     model = _als_model(spark, size.rank, users, items, block_size)
 
@@ -143,14 +142,16 @@ def _factors(random: np.random.Generator, rows: int, rank: int) -> np.ndarray:
     return random.standard_normal((rows, rank), dtype=np.float32)
 
 
-def _write(path: Path, vectors: np.ndarray) -> None:
-    idx = pa.array(np.arange(len(vectors)), pa.int32())
-    pq.write_table(pa.table({"idx": idx, "vector": list_column(vectors)}), path, row_group_size=10_000)
+def _write(data: Path, name: str, vectors: np.ndarray) -> None:
+    """One row a vector: the number that the baseline goes by, the id that ours goes by, and the vector."""
+    idx = np.arange(len(vectors), dtype=np.int32)
+    table = pa.table({"idx": idx, f"{name}_id": _ids(name, idx), "vector": list_column(vectors)})
+    pq.write_table(table, data / f"{name}s.parquet", row_group_size=10_000)
 
 
-def _id(name: str, number: str) -> F.Column:
+def _ids(name: str, numbers: np.ndarray) -> pa.Array:
     """Ids whose order is that of the numbers, so that ties break alike."""
-    return F.format_string(f"{name[0]}%08d", number).alias(f"{name}_id")
+    return pa.array(np.char.add(name[0], np.char.zfill(numbers.astype("U"), 8)))
 
 
 def _als_model(spark: SparkSession, rank: int, users: DataFrame, items: DataFrame, block_size: int) -> ALSModel:

@@ -48,6 +48,8 @@ DEFAULTS = {
     # A small lake would otherwise start 50 tasks per snapshot and 10,000 per vacuum.
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
+    # Lists are collected by user. Beyond this many users a task sorts them instead; Spark's own limit is 128.
+    "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "20000",
     "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
     "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
 }

@@ -34,12 +34,13 @@ class Grid:
 
     @classmethod
     def of(cls, n_users: int, n_items: int, users_per_task: int, items_per_task: int, parallelism: int) -> Grid:
-        """Enough parts that no task holds more than asked, and that every core has two buckets of users to do.
+        """Enough parts that no task holds more than asked, and that every core has equally many buckets, at least two.
 
-        >>> Grid.of(n_users=50_000, n_items=60_000, users_per_task=20_000, items_per_task=50_000, parallelism=1)
-        Grid(user_buckets=3, item_shards=2)
+        >>> Grid.of(n_users=50_000, n_items=60_000, users_per_task=20_000, items_per_task=50_000, parallelism=2)
+        Grid(user_buckets=4, item_shards=2)
         """
-        return cls(max(-(-n_users // users_per_task), 2 * parallelism), max(-(-n_items // items_per_task), 1))
+        buckets_of_core = max(-(-n_users // (users_per_task * parallelism)), 2)
+        return cls(buckets_of_core * parallelism, max(-(-n_items // items_per_task), 1))
 
 
 def lay_out(

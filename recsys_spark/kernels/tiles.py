@@ -202,15 +202,16 @@ class _Search:
     def blocks(
         self, users: Side, items: Side, scorers: Scorers, mixture: Mixture
     ) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Consecutive items, start to stop, and their logits [users, stop - start] in float32, in one buffer for all.
+        """Consecutive items, start to stop, and logits [users, stop - start] in float32, in one buffer for all.
 
+        The logits of a user are all less by the intercept of the usual kind, which does not change their order.
         Writing a product to chosen columns costs as much as the product. So all items are taken for the usual kind, and
         only the columns of the others are written again.
         """
         vectors = users.vectors[:, self.columns]
         kinds = [self.usual, *[kind for kind, _ in self.others]]
         weighted = {kind: vectors * self.weights[users.kinds, kind] for kind in kinds}
-        intercepts = {kind: mixture.intercept[users.kinds, kind, None].astype(np.float32) for kind in kinds}
+        intercepts = mixture.intercept[users.kinds] - mixture.intercept[users.kinds, self.usual, None]
         steepness = mixture.steepness()
         boosts = [
             _ByItem.of(pairs, steepness[users.kinds[pairs.users], items.kinds[pairs.items], place] * pairs.values)
@@ -223,11 +224,11 @@ class _Search:
             stop = min(start + width, n_items)
             found = buffer[: n_users * (stop - start)].reshape(n_users, stop - start)
             np.matmul(weighted[self.usual], self.vectors[start:stop].T, out=found)
-            found += intercepts[self.usual]
             for kind, rows in self.others:
                 inside = rows[slice(*np.searchsorted(rows, (start, stop)))]
                 if len(inside):
-                    found[:, inside - start] = weighted[kind] @ self.vectors[inside].T + intercepts[kind]
+                    others = weighted[kind] @ self.vectors[inside].T
+                    found[:, inside - start] = others + intercepts[:, kind, None].astype(np.float32)
             for pairs in boosts:
                 rows, columns, values = pairs.between(start, stop)
                 found[rows, columns] += values
