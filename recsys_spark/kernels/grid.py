@@ -22,6 +22,7 @@ _ARROW = {
     "array<string>": pa.list_(pa.string()),
     "array<float>": pa.list_(pa.float32()),
     "array<double>": pa.list_(pa.float64()),
+    "array<map<string,double>>": pa.list_(pa.map_(pa.string(), pa.float64())),
 }
 
 

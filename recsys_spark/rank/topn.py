@@ -33,9 +33,9 @@ FOUND = {
     "route": "string",
     "item_ids": "array<string>",
     "logits": "array<double>",
-    "contributions": "array<double>",
+    "evidence": "array<map<string,double>>",
 }
-"""One row a list, best first; contributions are those of its places one after the other, scorer by scorer."""
+"""One row a list, best first."""
 
 
 def top_n(
@@ -78,17 +78,15 @@ def top_n(
     names = ScorerNames.of(layout, set().union(*[variant.scorers() for variant in variants]))
     plan = _Plan(
         names.spans,
-        len(names.sparse),
+        tuple(names.all),
         tuple((variant.name, variant.mixture(names.all)) for variant in variants),
         tuple((shelf, length, exclude) for shelf, (length, exclude) in shelves.items()),
     )
     users = with_sparse(user_blocks.select("user_id", "route", "vector"), boosts, excluded, names.sparse)
     items = _shelved(item_blocks.select("item_id", "item_group", "vector"), shelf_items, list(shelves))
     found = lay_out(users, items, Grid(user_buckets, item_shards), partial(_best_of_cell, plan), FOUND)
-    places = _places(found, len(names.all))
-    merged = places if item_shards == 1 else _merged(places, shelves)
-    evidence = evidence_map(names.all).alias("evidence")
-    return merged.select("variant", "shelf", "user_id", "rank", "item_id", probability(), "route", evidence)
+    merged = _places(found) if item_shards == 1 else _merged(_places(found), shelves)
+    return merged.select("variant", "shelf", "user_id", "rank", "item_id", probability(), "route", "evidence")
 
 
 def probability() -> Column:
@@ -96,19 +94,13 @@ def probability() -> Column:
     return (1 / (1 + F.exp(-F.col("logit")))).alias("score")
 
 
-def evidence_map(scorers: Sequence[str]) -> Column:
-    """Column contributions as a map from scorer to part of the score, without zeros."""
-    names = F.array(*[F.lit(name) for name in scorers]).cast("array<string>")
-    parts = F.map_from_arrays(names, F.col("contributions"))
-    return F.map_filter(parts, lambda _, part: part != 0)
-
-
 @dataclass(frozen=True)
 class _Plan:
     """What a task needs besides its users and items; small, and the same for every task."""
 
     spans: tuple[tuple[int, int], ...]
-    n_sparse: int
+    scorers: tuple[str, ...]
+    """First those of the spans, then the sparse ones."""
     mixtures: tuple[tuple[str, Mixture], ...]
     shelves: tuple[tuple[str, int, bool], ...]
 
@@ -119,7 +111,7 @@ def _best_of_cell(plan: _Plan, users: pa.Table, items: pa.Table) -> pa.Table:
         return arrow_schema(FOUND).empty_table()
     users, items = in_order(users, "user_id"), in_order(items, "item_id")
     item_cell = ItemCell.of(items)
-    user_cell = UserCell.of(users, item_cell.ids, plan.spans, plan.n_sparse)
+    user_cell = UserCell.of(users, item_cell.ids, plan.spans, len(plan.scorers) - len(plan.spans))
     shelves = _shelves(plan, items)
     found = []
     for name, mixture in plan.mixtures:
@@ -139,34 +131,38 @@ def _as_table(best: Chosen, variant: str, plan: _Plan, users: pa.Table, item_ids
     """Lists as rows: a place a row would be copied column by column between Python and the JVM."""
     first = np.flatnonzero(best.rank == 1)
     shelf_names = pa.array([shelf for shelf, _, _ in plan.shelves])
-    of_lists, of_parts = (np.append(first, len(best.rank)) * width for width in (1, best.contributions.shape[1]))
+    lists = pa.array(np.append(first, len(best.rank)), pa.int32())
     columns = [
         pa.array([variant]).take(pa.array(np.zeros(len(first), np.int64))),
         taken(shelf_names, best.shelf[first]),
         *[taken(users[name].combine_chunks(), best.user[first]) for name in ("user_id", "route")],
-        _lists(of_lists, taken(item_ids, best.item)),
-        _lists(of_lists, pa.array(best.logit, pa.float64())),
-        _lists(of_parts, pa.array(best.contributions.ravel(), pa.float64())),
+        pa.ListArray.from_arrays(lists, taken(item_ids, best.item)),
+        pa.ListArray.from_arrays(lists, pa.array(best.logit, pa.float64())),
+        pa.ListArray.from_arrays(lists, _evidence(best.contributions, plan.scorers)),
     ]
     return pa.Table.from_arrays(columns, schema=arrow_schema(FOUND))
 
 
-def _lists(offsets: np.ndarray, values: pa.Array) -> pa.ListArray:
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
+def _evidence(contributions: np.ndarray, scorers: Sequence[str]) -> pa.MapArray:
+    """Each row of contributions [places, scorers] as a map from scorer to part of the score, without zeros."""
+    rows, columns = np.nonzero(contributions)
+    offsets = np.searchsorted(rows, np.arange(len(contributions) + 1))
+    names = taken(pa.array(scorers, pa.string()), columns)
+    return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), names, pa.array(contributions[rows, columns]))
 
 
-def _places(found: DataFrame, n_scorers: int) -> DataFrame:
+def _places(found: DataFrame) -> DataFrame:
     """One row a place."""
-    place = F.col("place")
-    return found.select("*", F.posexplode("item_ids").alias("place", "item_id")).select(
+    placed = F.posexplode(F.arrays_zip("item_ids", "logits", "evidence")).alias("place", "found")
+    return found.select("variant", "shelf", "user_id", "route", placed).select(
         "variant",
         "shelf",
         "user_id",
-        (place + 1).alias("rank"),
-        "item_id",
-        F.get("logits", place).alias("logit"),
+        (F.col("place") + 1).alias("rank"),
+        F.col("found.item_ids").alias("item_id"),
+        F.col("found.logits").alias("logit"),
         "route",
-        F.slice("contributions", place * n_scorers + 1, F.lit(n_scorers)).alias("contributions"),
+        F.col("found.evidence").alias("evidence"),
     )
 
 
