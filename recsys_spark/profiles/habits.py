@@ -62,8 +62,10 @@ def _catalogue_shares(met: DataFrame) -> DataFrame:
         F.struct(F.lit("category").alias("kind"), F.col("category").alias("name")),
         F.struct(F.lit("brand").alias("kind"), F.col("brand").alias("name")),
     )
+    # Laid out by user, so that neither grouping moves rows again.
     weights = (
-        met.select("user_id", "strength", F.inline(kinds))
+        met.repartition("user_id")
+        .select("user_id", "strength", F.inline(kinds))
         .where(F.col("name").isNotNull())
         .groupBy("user_id", "kind", "name")
         .agg(significant(F.sum("strength"), 9).alias("weight"))
