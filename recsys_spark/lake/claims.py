@@ -28,12 +28,18 @@ class Claim:
 
 
 def claim(lake: Lake, commit: Commit) -> Claim:
-    """Take the run over from every driver before, in one commit."""
+    """Take the run over from every driver before, in one commit.
+
+    Raises:
+        ConflictError: another driver claimed it at the same time, and its claim counts.
+    """
     driver = str(uuid.uuid4())
     row = (commit.run_id, _last(lake, commit.run_id)[0] + 1, driver)
     frame = lake.spark.createDataFrame([row], spark_schema(table("claims")))
     # A transaction id of its own: every claim counts, also one of many by the same run.
-    return Claim(driver, lake.append("claims", frame, replace(commit, run_id=f"{commit.run_id}/claim/{driver}")))
+    version = lake.append("claims", frame, replace(commit, run_id=f"{commit.run_id}/claim/{driver}"))
+    _require_holder(lake, commit.run_id, driver)
+    return Claim(driver, version)
 
 
 def require_claim(lake: Lake, run_id: str, mine: Claim) -> None:
@@ -42,10 +48,14 @@ def require_claim(lake: Lake, run_id: str, mine: Claim) -> None:
     Raises:
         ConflictError: one did.
     """
-    if lake.with_fold("full").is_latest("claims", mine.version):
-        return
+    # The claim counted when it was made, and no other one came after it.
+    if not lake.with_fold("full").is_latest("claims", mine.version):
+        _require_holder(lake, run_id, mine.driver)
+
+
+def _require_holder(lake: Lake, run_id: str, driver: str) -> None:
     attempt, holder = _last(lake, run_id)
-    if holder != mine.driver:
+    if holder != driver:
         raise ConflictError(
             f"run {run_id} was taken over by another driver (attempt {attempt}), so this one stops; what it committed "
             "stays and is used. Follow the other driver, or wait until it has ended and run this again"

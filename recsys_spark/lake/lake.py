@@ -27,8 +27,6 @@ TRIALS = "trials"
 """Folder of the lakes of trials, below the lake that asked for them."""
 HISTORY_LIMIT = 1000
 _CHANGE_FEED = "delta.enableChangeDataFeed"
-_COMMITTED_LAST = "spark.databricks.delta.lastCommitVersionInSession"
-"""Where Delta leaves the version of this session's last commit; it leaves none where a repeat is skipped."""
 NO_KEY = "none"
 
 
@@ -210,7 +208,6 @@ class Lake:
         )
         if mode == "overwrite":
             writer = writer.option("overwriteSchema", "true")
-        self.spark.conf.unset(_COMMITTED_LAST)
         try:
             writer.save(self.path(name))
         except (PySparkException, Py4JJavaError) as error:
@@ -218,10 +215,10 @@ class Lake:
             if known is None:
                 raise
             raise known from error
-        version = self.spark.conf.get(_COMMITTED_LAST, None) or self.committed(name, commit)
+        version = self.committed(name, commit)
         if version is None:
             raise NotFoundError(f"table {name}: the commit of run {commit.run_id} is not in its history")
-        return int(version)
+        return version
 
 
 def title_of(fold: str, name: str) -> str:

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from jobs.context import Job
 from recsys_spark.config.settings import Settings
 from recsys_spark.errors import ConflictError
-from recsys_spark.lake import Commit, Lake
+from recsys_spark.lake import Commit, Lake, claims
 
 
 @pytest.fixture
@@ -35,6 +35,20 @@ def test_runs_of_other_names_do_not_take_over(job, rows):
         ("nightly", 1),
         ("other", 1),
     ]
+
+
+def test_of_two_claims_made_at_once_the_larger_token_counts_whichever_came_last(job, rows, monkeypatch):
+    tokens = iter(["b", "a"])
+    monkeypatch.setattr("recsys_spark.lake.claims.uuid.uuid4", lambda: next(tokens))
+    first = job.claimed()
+    real = claims._last
+    # The second driver looked before the first one's claim was there.
+    answers = iter([(0, "")])
+    monkeypatch.setattr(claims, "_last", lambda *arguments: next(answers, None) or real(*arguments))
+    with pytest.raises(ConflictError, match="run nightly was taken over by another driver"):
+        job.claimed()
+    assert {r.attempt for r in job.lake.read("claims").collect()} == {1}
+    first.write("user_factors", rows("user_factors", {"user_id": "u"}))
 
 
 def test_of_two_commits_to_a_table_at_once_the_later_one_says_so_and_keeps_nothing(spark, rows, tmp_path):
