@@ -61,6 +61,14 @@ def test_every_user_has_one_position_and_events_of_strangers_add_no_row(profiles
     assert {u: r.user_idx for u, r in profiles.items()} == {user: n for n, user in enumerate(USERS)}
 
 
+def test_the_order_of_ids_is_a_feature_unless_it_is_switched_off(rows):
+    users = rows("users", *[dict(user_id=f"u{n}") for n in range(1, 9)])
+    for id_order, wanted in ((True, {f"user_id/8=bin_{n}" for n in range(1, 9)}), (False, set())):
+        known = user_encoding(users, id_order=id_order)
+        found = user_features(users, known, max_features=10, min_holders=1)
+        assert {r.feature for r in found.collect()} == wanted
+
+
 def test_features_hold_attributes_and_deciles_of_measures(rows):
     users = rows(
         "users",
