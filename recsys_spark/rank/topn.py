@@ -85,7 +85,8 @@ def top_n(
     users = with_sparse(user_blocks.select("user_id", "route", "vector"), boosts, excluded, names.sparse)
     items = _shelved(item_blocks.select("item_id", "item_group", "vector"), shelf_items, list(shelves))
     found = lay_out(users, items, Grid(user_buckets, item_shards), partial(_best_of_cell, plan), FOUND)
-    merged = _places(found) if item_shards == 1 else _merged(_places(found), shelves)
+    places = _places(found)
+    merged = places if item_shards == 1 else _merged(places, shelves)
     return merged.select("variant", "shelf", "user_id", "rank", "item_id", probability(), "route", "evidence")
 
 
