@@ -28,6 +28,10 @@ from recsys_spark.kernels.tiles import tile_rows
 LIFT_SCHEMA = "user_id string, feature_idx array<int>, feature_value array<float>"
 FOUND = {"user_id": "string", "item_id": "string", "item_group": "string", "scorer": "string", "value": "double"}
 MIN_SHARE = 1e-6
+USERS_AT_ONCE = 32
+"""Users whose lifts lie side by side in a dense product."""
+DENSE_GAIN = 10
+"""A dense product takes so much less time for a term than a sparse one, which has fewer terms."""
 """No value counts as rarer than this."""
 
 
@@ -137,12 +141,33 @@ def _best(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows, columns and values of each row's largest sums above 0 over the features of the mask."""
     kept = np.flatnonzero(mask)
-    left, right = lifts[:, kept], held[:, kept].T.tocsr()
+    left, right = lifts[:, kept], held[:, kept].sorted_indices()
+    by_feature = right.T.tocsr()
     parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
-    step = tile_rows(right.shape[1], count)
+    step = tile_rows(held.shape[0], count)
     for start in range(0, left.shape[0], step):
-        sums = (left[start : start + step] @ right).toarray()
+        sums = _sums(left[start : start + step], right, by_feature)
         rows, columns = largest(np.where(sums > 0, sums, -np.inf), count)
         parts.append((rows + start, columns, np.round(sums[rows, columns].astype(np.float64), 5)))
     rows, columns, values = (np.concatenate(column) for column in zip(*parts, strict=True))
     return rows, columns, values
+
+
+def _sums(lifts: sp.csr_matrix, held: sp.csr_matrix, by_feature: sp.csr_matrix) -> np.ndarray:
+    """Sums [users, items] of the lifts [users, features] of what items hold [items, features].
+
+    Either product adds a pair's terms in the order of the features, so both give the same digits.
+
+    Args:
+        lifts: of some users.
+        held: 0 and 1.
+        by_feature: ``held`` transposed.
+    """
+    terms = lifts.getnnz(axis=0) @ np.diff(by_feature.indptr)
+    if terms * DENSE_GAIN < held.nnz * lifts.shape[0]:
+        return np.asarray((lifts @ by_feature).toarray())
+    found = np.empty((lifts.shape[0], held.shape[0]), np.float32)
+    for start in range(0, lifts.shape[0], USERS_AT_ONCE):
+        some = lifts[start : start + USERS_AT_ONCE].toarray()
+        found[start : start + USERS_AT_ONCE] = (held @ np.ascontiguousarray(some.T)).T
+    return found

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
+from recsys_spark.blocks import content
 from recsys_spark.blocks.content import base_shares, content_boosts, user_lifts
 from recsys_spark.kernels.grid import Grid
 from tests.frames import local_frame
@@ -85,3 +87,15 @@ def test_a_shop_without_items_of_a_group_has_no_rows_of_it(many):
     only_new = right.where("item_group = 'new'")
     found = content_boosts(left, only_new, {"content": np.ones(12, bool)}, 2, Grid(2, 1)).collect()
     assert {int(r.item_id[1:]) % 2 for r in found} == {0}
+
+
+def test_dense_and_sparse_sums_have_the_same_digits(monkeypatch):
+    random = np.random.default_rng(0)
+    lifts = sp.random(70, 300, 0.2, "csr", np.float32, random)
+    held = sp.csr_matrix((random.random((500, 300)) < 0.05).astype(np.float32))
+    found = {}
+    for way, gain in (("sparse", 0), ("dense", 1e9)):
+        monkeypatch.setattr(content, "DENSE_GAIN", gain)
+        found[way] = content._sums(lifts, held, held.T.tocsr())
+    np.testing.assert_array_equal(found["dense"], found["sparse"])
+    np.testing.assert_allclose(found["dense"], lifts.toarray() @ held.toarray().T, rtol=1e-5)
