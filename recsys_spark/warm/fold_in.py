@@ -58,14 +58,16 @@ def solved(normal: np.ndarray, right: np.ndarray, n_rated: np.ndarray, gram: np.
     """Solutions [users, rank] of the users' normal equations.
 
     Args:
-        normal: [users, rank, rank], Σ alpha · r · y y'.
+        normal: [users, rank, rank], Σ alpha · r · y y'; overwritten, since a copy costs as much as the solution.
         right: [users, rank], Σ (1 + alpha · r) y.
         n_rated: [users], ratings of each user.
         gram: [rank, rank], Y'Y.
         ridge: lambda, per rating.
     """
-    whole = normal + gram + (ridge * n_rated)[:, None, None] * np.eye(len(gram))
-    return np.linalg.solve(whole, right[:, :, None])[:, :, 0]
+    normal += gram
+    diagonal = np.arange(len(gram))
+    normal[:, diagonal, diagonal] += (ridge * n_rated)[:, None]
+    return np.linalg.solve(normal, right[:, :, None])[:, :, 0]
 
 
 def _solved_cell(users: pa.Table, items: pa.Table, gram: np.ndarray, regularization: float, alpha: float) -> pa.Table:
