@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,12 +21,14 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy.special import expit
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from recsys_spark.blocks.rhythm import DAY, FEATURES, OF_ITEMS, described, described_now, item_rhythm, purchases
 from recsys_spark.blocks.sparse import as_boosts, best
 from recsys_spark.kernels.draw import hash_share
 from recsys_spark.kernels.trees import Node, Trees, nodes_of
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 WINDOWS = 2
 """Windows before the end of the events that teach."""
@@ -115,6 +117,8 @@ def _sample(pairs: DataFrame, at_most: int, seed: int) -> pa.Table:
 
 def _fit(sample: pa.Table, labels: np.ndarray, seed: int) -> HistGradientBoostingClassifier:
     """Trees on the sample in the order of its keys, so that the same rows give the same trees."""
+    from sklearn.ensemble import HistGradientBoostingClassifier  # tasks that only boost do not wait for it
+
     order = pc.sort_indices(sample, [(name, "ascending") for name in ("cut", "user_id", "item_id")]).to_numpy()
     trees = HistGradientBoostingClassifier(**TREES, random_state=seed)
     return trees.fit(_features(sample)[order], labels[order])
