@@ -111,7 +111,8 @@ class AlsSettings(Group):
     """Spark ALS on implicit feedback."""
 
     rank: Annotated[int, Field(ge=2, le=512)] = 64
-    iterations: Count = 10
+    iterations: Annotated[int, Field(ge=2)] = 6
+    """Times that users are solved for; items are, in between, once less."""
     regularization: Positive = 0.5
     """Per interaction, as Spark scales it; from about half of alpha times the usual rating, factors shrink to zero."""
     alpha: Positive = 20.0

@@ -37,7 +37,8 @@ def fit_als(
         user_profiles: user_id and user_idx.
         item_vectors: item_id and item_idx.
         rank: length of the factors.
-        iterations: alternations; each solves for all users and all items once.
+        iterations: times that users are solved for, the last of them by folding in, which is left to the caller; items
+            are solved for in between, once less. At least 2.
         regularization: lambda, per interaction.
         alpha: growth of confidence with r.
         browse_weight: confidence of a pair without a purchase, relative to one with.
@@ -56,21 +57,23 @@ def fit_als(
     if rated.isEmpty():  # a day on which nobody that may be learned from did anything
         return items.select("item_id", F.array().cast("array<float>").alias("factors")).limit(0)
     blocks = min(int(spark.conf.get("spark.sql.shuffle.partitions", "8") or 8), MAX_BLOCKS)
+    # Spark solves for what it calls items first and for users last. Folding in solves for the users anyway, so the two
+    # change places: otherwise the last of Spark's own solutions, of the users, would be found for nothing.
     model = ALS(
         rank=rank,
-        maxIter=iterations,
+        maxIter=iterations - 1,
         regParam=regularization,
         implicitPrefs=True,
         alpha=alpha,
         seed=seed,
-        userCol="user_idx",
-        itemCol="item_idx",
+        userCol="item_idx",
+        itemCol="user_idx",
         ratingCol="rating",
         numUserBlocks=blocks,
         numItemBlocks=blocks,
         checkpointInterval=5 if checkpoint else -1,
     ).fit(rated.select("user_idx", "item_idx", "rating"))
-    factors = model.itemFactors.select(F.col("id").alias("item_idx"), F.col("features").alias("factors"))
+    factors = model.userFactors.select(F.col("id").alias("item_idx"), F.col("features").alias("factors"))
     return factors.join(items, "item_idx", "inner").select("item_id", "factors")
 
 
