@@ -1,7 +1,8 @@
-"""Events into user profiles and item vectors: the rooms' functions as the jobs call them, against a groupBy a feature.
+"""Events into the figures of user profiles and item vectors: the rooms' functions, against a groupBy a feature.
 
-The baseline computes the same figures, each by a grouping of its own, over summed strengths that it caches. It leaves
-out what is no aggregate of events (encoded attributes), and ours leaves out text and session vectors, which are fits.
+Both sides sum strengths by user and item once; ours writes them as the table interactions, the baseline caches them.
+Then both compute the same figures, the baseline each by a grouping of its own. What is no aggregate of events is left
+out on both sides: positions, encoded attributes, text and session vectors.
 """
 
 from __future__ import annotations
@@ -18,19 +19,17 @@ from pyspark.sql import functions as F
 
 from benchmarks.harness import Benchmark, Work
 from benchmarks.session import local_session
-from recsys_spark.config.settings import ProfileSettings, VectorSettings
+from recsys_spark.config.settings import ProfileSettings
 from recsys_spark.config.source import SyntheticSource
 from recsys_spark.contracts import table
+from recsys_spark.profiles.habits import habits
 from recsys_spark.profiles.interactions import interactions
-from recsys_spark.profiles.profile import user_encoding, user_features, user_profiles
 from recsys_spark.sources.catalogue import END
 from recsys_spark.sources.synthetic import make_shop
-from recsys_spark.vectors.describe import item_encoding
-from recsys_spark.vectors.item_vectors import item_features, item_vectors
-from recsys_spark.vectors.text import item_terms
+from recsys_spark.vectors.item_vectors import demand
 
 EVENTS_PER_USER = 30.0
-SETTINGS, VECTORS = ProfileSettings(), VectorSettings()
+SETTINGS = ProfileSettings()
 USER_NUMBERS = (
     "n_events",
     "n_purchases",
@@ -67,68 +66,25 @@ def prepare(size: Size, data: Path) -> None:
 
 
 def ours(size: Size, data: Path, out: Path) -> Work:
-    """build_profiles, then build_item_vectors."""
+    """Interactions, then habits and demand, as build_profiles and build_item_vectors make them."""
     spark = local_session()
     events, users, items = (spark.read.parquet(str(data / name)) for name in ("events", "users", "items"))
 
-    def written(name: str, frame: DataFrame) -> DataFrame:
-        frame.write.parquet(str(out / name))
-        return spark.read.parquet(str(out / name))
-
     def work() -> None:
-        half_life = {"half_life_days": SETTINGS.half_life_days}
-        met = written(
-            "interactions",
-            interactions(
-                events,
-                END,
-                event_weights=SETTINGS.event_weights,
-                default_event_weight=SETTINGS.default_event_weight,
-                dwell_weight=SETTINGS.dwell_weight,
-                **half_life,
-            ),
-        )
-        bins = written("user_encoding", user_encoding(users, id_order=SETTINGS.id_order))
-        features = user_features(
-            users, bins, max_features=SETTINGS.max_features, min_holders=SETTINGS.min_feature_holders
-        )
-        profiles = user_profiles(
-            users,
+        summed = interactions(
             events,
-            met,
-            items,
-            bins,
-            written("user_features", features),
             END,
-            kept=None,
-            warm_from_items=SETTINGS.warm_from_items,
-            inactive_after_days=SETTINGS.inactive_after_days,
-            **half_life,
+            event_weights=SETTINGS.event_weights,
+            default_event_weight=SETTINGS.default_event_weight,
+            dwell_weight=SETTINGS.dwell_weight,
+            half_life_days=SETTINGS.half_life_days,
         )
-        written("user_profiles", profiles)
-        bins = written("item_encoding", item_encoding(items, price_bins=VECTORS.price_bins, id_order=VECTORS.id_order))
-        known = item_features(
-            items,
-            bins,
-            max_features=VECTORS.max_features,
-            min_holders=VECTORS.min_feature_holders,
-            pairs=VECTORS.pairs,
-        )
-        vectors = item_vectors(
-            items,
-            events,
-            met,
-            bins,
-            written("item_features", known),
-            item_terms(items.limit(0)),
-            END,
-            kept=None,
-            pairs=VECTORS.pairs,
-            text_width=0,
-            session_width=0,
-            **half_life,
-        )
-        written("item_vectors", vectors)
+        summed.write.parquet(str(out / "interactions"))
+        met = spark.read.parquet(str(out / "interactions"))
+        did = habits(events, met, items, END, SETTINGS.half_life_days)
+        _joined(users.select("user_id"), [did]).write.parquet(str(out / "user_profiles"))
+        met_by = demand(met, END, SETTINGS.half_life_days)
+        _joined(items.select("item_id"), [met_by]).write.parquet(str(out / "item_vectors"))
 
     return work
 
@@ -257,7 +213,7 @@ def _largest(weights: DataFrame, count: int, name: str, *, share: bool) -> DataF
 
 BENCHMARK = Benchmark(
     name="profiles",
-    task="events of {users:,} users with {items:,} items, about 30 a user, into user_profiles and item_vectors",
+    task="events of {users:,} users with {items:,} items, about 30 a user, into the figures of users and items",
     baseline="the same aggregates in Spark, one groupBy a feature",
     equality=f"every aggregate of every user and item agrees to {TOLERANCE:g}",
     must_reach=2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
@@ -17,6 +18,23 @@ def significant(value: Column, digits: int) -> Column:
     """
     scale = F.pow(F.lit(10.0), F.lit(digits - 1.0) - F.floor(F.log10(F.abs(value))))
     return F.when((value == 0) | F.isnan(value), value).otherwise(F.round(value * scale * OFF_TIES) / scale)
+
+
+def significant_values(values: np.ndarray, digits: int) -> np.ndarray:
+    """The same of an array of float64, but for the last bit where the power of ten is no exact double."""
+    counted = (values != 0) & ~np.isnan(values)
+    whole = np.where(counted, values, 1.0)
+    scale = 10.0 ** (digits - 1.0 - np.floor(np.log10(np.abs(whole))))
+    return np.where(counted, rounded(whole * scale * OFF_TIES, 0) / scale, values)
+
+
+def rounded(values: np.ndarray, places: int) -> np.ndarray:
+    """Float64 far below 2^52 / 10^places rounded to so many places, halves away from zero as Spark does.
+
+    NumPy rounds them to even digits.
+    """
+    scale = 10.0**places
+    return np.copysign(np.floor(np.abs(values) * scale + 0.5) / scale, values)
 
 
 def bin_edges(value: Column, bins: int) -> Column:

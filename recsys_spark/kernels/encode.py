@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -140,25 +142,32 @@ def vocabulary(frame: DataFrame, features: str, *, min_holders: int, max_size: i
     )
 
 
-def encode(frame: DataFrame, id_column: str, features: str, known: DataFrame, *, by_idf: bool) -> DataFrame:
+def encode(frame: DataFrame, id_columns: Sequence[str], features: str, known: DataFrame, *, by_idf: bool) -> DataFrame:
     """Each row's features as a sparse vector over the vocabulary ``known``.
 
+    Args:
+        frame: one row per holder.
+        id_columns: what tells holders apart, and further columns to keep.
+        features: its array<string> column.
+        known: from :func:`vocabulary`; it is broadcast.
+        by_idf: whether features count by idf.
+
     Returns:
-        id_column, feature_idx (array<int>, ascending), feature_value (array<float>, aligned). Values are 1, or with
+        id_columns, feature_idx (array<int>, ascending), feature_value (array<float>, aligned). Values are 1, or with
         ``by_idf`` the idf scaled so that the row has unit length. A row without a known feature has empty arrays.
     """
-    exploded = frame.select(id_column, F.explode_outer(features).alias("feature"))
+    exploded = frame.select(*id_columns, F.explode_outer(features).alias("feature"))
     weight = F.col("idf") if by_idf else F.lit(1.0)
     position = F.when(F.col("feature_idx").isNotNull(), F.struct("feature_idx", weight.alias("weight")))
     encoded = (
         exploded.join(F.broadcast(known.select("feature", "feature_idx", "idf")), "feature", "left")
-        .groupBy(id_column)
+        .groupBy(*id_columns)
         .agg(F.array_sort(F.collect_list(position)).alias("entries"))
     )
     length = F.sqrt(F.aggregate("entries", F.lit(0.0), lambda total, e: total + e["weight"] * e["weight"]))
     divisor = length if by_idf else F.lit(1.0)
     return encoded.select(
-        id_column,
+        *id_columns,
         F.col("entries.feature_idx").alias("feature_idx"),
         F.transform("entries.weight", lambda w: w / divisor).cast("array<float>").alias("feature_value"),
     )

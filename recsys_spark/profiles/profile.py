@@ -18,7 +18,7 @@ from recsys_spark.kernels.encode import (
 )
 from recsys_spark.kernels.index import with_kept_positions
 from recsys_spark.kernels.numbered import id_encoding, with_id_values
-from recsys_spark.profiles import habits
+from recsys_spark.profiles.habits import habits
 
 MEASURE_BINS = 10
 """Numeric attributes are encoded as deciles."""
@@ -67,14 +67,10 @@ def user_profiles(
         half_life_days: decay of search terms.
     """
     joined = with_kept_positions(users.select("user_id"), "user_id", "user_idx", kept)
-    features = _described(users, user_encoding)
+    described = _described(users, user_encoding)
     for part in (
-        features.select("user_id", "n_attributes"),
-        encode(features, "user_id", "features", user_features, by_idf=False),
-        habits.activity(events, as_of),
-        habits.platform_shares(events),
-        habits.taste(interactions, items),
-        habits.query_terms(events, as_of, half_life_days),
+        encode(described, ("user_id", "n_attributes"), "features", user_features, by_idf=False),
+        habits(events, interactions, items, as_of, half_life_days),
     ):
         joined = joined.join(part, "user_id", "left")
     return joined.select(*[_column(name, warm_from_items, inactive_after_days) for name in _PROFILES.columns])

@@ -60,8 +60,8 @@ def item_vectors(
     features = described(items, item_encoding, pairs=pairs)
     joined = (
         with_kept_positions(items.select("item_id"), "item_id", "item_idx", kept)
-        .join(encode(features, "item_id", "features", item_features, by_idf=True), "item_id", "left")
-        .join(_demand(interactions, as_of, half_life_days), "item_id", "left")
+        .join(encode(features, ("item_id",), "features", item_features, by_idf=True), "item_id", "left")
+        .join(demand(interactions, as_of, half_life_days), "item_id", "left")
     )
     widths = {"text_vector": text_width, "session_vector": session_width}
     if text_width:
@@ -81,7 +81,7 @@ def item_vectors(
 _DEMAND = (("n_events", "bigint"), ("n_users", "bigint"), ("popularity", "double"))
 
 
-def _demand(interactions: DataFrame, as_of: datetime, half_life_days: float) -> DataFrame:
+def demand(interactions: DataFrame, as_of: datetime, half_life_days: float) -> DataFrame:
     """Counts per item_id, and popularity = sum over its users of 0.5^(days since their last event / half-life)."""
     return interactions.groupBy("item_id").agg(
         F.sum("n_events").alias("n_events"),

@@ -1,9 +1,10 @@
 import math
 
+import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-from recsys_spark.kernels.bins import bin_edges, bin_of, significant
+from recsys_spark.kernels.bins import bin_edges, bin_of, rounded, significant, significant_values
 from tests.frames import local_frame
 
 
@@ -25,6 +26,21 @@ def test_noise_around_a_tie_rounds_to_one_side(spark):
 def test_significant_leaves_nan(spark):
     found = spark.range(1).select(significant(F.lit(float("nan")), 3).alias("v")).first()
     assert math.isnan(found.v)
+
+
+def test_an_array_is_rounded_as_a_column_is(spark):
+    draw = np.random.default_rng(0)
+    values = np.concatenate([draw.lognormal(0, 8, 2000), -draw.random(50), [0.0, 0.5, 2.5, -2.5, 0.12345, 1.0000005]])
+    frame = local_frame(spark, [(float(v),) for v in values], "v double")
+    by_spark = frame.select(significant(F.col("v"), 4).alias("s"), F.round("v", 6).alias("r")).toPandas()
+    np.testing.assert_allclose(significant_values(values, 4), by_spark["s"], rtol=4e-16)
+    small = np.abs(values) < 1e6
+    np.testing.assert_array_equal(rounded(values, 6)[small], by_spark["r"][small])
+
+
+def test_nan_and_no_values_at_all_stay():
+    assert np.isnan(significant_values(np.array([np.nan]), 3)).all()
+    assert len(significant_values(np.empty(0), 3)) == 0
 
 
 def test_edges_are_quantiles_without_null_and_nan(spark):

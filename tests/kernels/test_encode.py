@@ -69,7 +69,7 @@ def test_vocabulary_of_rows_without_features_is_empty(spark):
 def test_encoded_rows_are_ascending_and_rows_without_a_known_feature_stay(spark):
     frame = described(spark, ("a", ["z=3", "y=2"]), ("b", ["z=3", "unknown=1"]), ("c", []))
     known = vocabulary(described(spark, ("a", ["y=2", "z=3"]), ("b", ["z=3"])), "features", min_holders=1, max_size=9)
-    rows = encode(frame, "id", "features", known, by_idf=False).collect()
+    rows = encode(frame, ("id",), "features", known, by_idf=False).collect()
     found = {r.id: (r.feature_idx, r.feature_value) for r in rows}
     assert found == {"a": ([0, 1], [1.0, 1.0]), "b": ([0], [1.0]), "c": ([], [])}
 
@@ -77,7 +77,7 @@ def test_encoded_rows_are_ascending_and_rows_without_a_known_feature_stay(spark)
 def test_values_by_idf_have_unit_length(spark):
     frame = described(spark, ("a", ["y=2", "z=3"]), ("b", ["z=3"]))
     known = vocabulary(frame, "features", min_holders=1, max_size=9)
-    found = {r.id: r.feature_value for r in encode(frame, "id", "features", known, by_idf=True).collect()}
+    found = {r.id: r.feature_value for r in encode(frame, ("id",), "features", known, by_idf=True).collect()}
     common, rare = 1.0, log(3 / 2) + 1
     norm = sqrt(common**2 + rare**2)
     assert found["a"] == pytest.approx([common / norm, rare / norm], rel=1e-6)
