@@ -22,10 +22,8 @@ from pyspark.sql import functions as F
 
 from benchmarks.harness import Benchmark, Work
 from benchmarks.session import local_session
-from recsys_spark.config.settings import RankSettings
 from recsys_spark.evaluate.bootstrap import with_intervals
 from recsys_spark.evaluate.user_scores import user_scores
-from recsys_spark.kernels.grid import Grid
 
 CUTOFFS = (10, 50, 100)
 METRICS = ("recall", "precision", "f1", "ndcg", "hit_rate", "novelty")
@@ -61,13 +59,9 @@ def prepare(size: Size, data: Path) -> None:
 def ours(size: Size, data: Path, out: Path) -> Work:
     """The metrics that are means over users, as measure computes them."""
     lists, truth, popularity = tables(data)
-    settings, cores = RankSettings(), local_session().sparkContext.defaultParallelism
-    grid = Grid.of(size.users, size.items, settings.users_per_task, settings.items_per_task, cores)
 
     def work() -> None:
-        scores = user_scores(lists, truth, popularity, CUTOFFS, size.users, grid.user_buckets).withColumn(
-            "bucket", F.lit("all")
-        )
+        scores = user_scores(lists, truth, popularity, CUTOFFS, size.users)
         names = [f"{metric}@{k}" for metric in METRICS for k in CUTOFFS]
         means = with_intervals(scores.withColumn("bucket", F.lit("all")), names, 0, 0).where("bucket = 'all'").collect()
         found = {row["metric"]: row["value"] for row in means}

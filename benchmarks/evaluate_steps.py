@@ -20,10 +20,9 @@ from pyspark.sql import functions as F
 
 from benchmarks.block_costs import measured
 from benchmarks.evaluate import CUTOFFS, THEIRS, Size, grouped, prepare, tables
-from recsys_spark.evaluate.user_scores import runs, user_scores
+from recsys_spark.evaluate.user_scores import judged_places, user_scores
 
 ITEMS = 100_000
-USER_BUCKETS = 4
 REPEATS = 2
 
 
@@ -40,11 +39,12 @@ def _steps(data: Path, n_lists: int) -> dict[str, Callable[[], None]]:
     lists, truth, popularity = tables(data)
     arrays = str(data / "arrays")
     hashed = lists.select(F.xxhash64("model"), F.xxhash64("slice", "user_id"), "rank", F.xxhash64("item_id"))
-    scores = user_scores(lists, truth, popularity, CUTOFFS, n_lists, USER_BUCKETS)
+    places = judged_places(lists, truth, popularity, n_lists)
+    scores = user_scores(lists, truth, popularity, CUTOFFS, n_lists)
     return {
         "both: read one row a place from Parquet": partial(_computed, lists.select("user_id", "rank", "item_id")),
         "ours: and hash the names": partial(_computed, hashed),
-        "ours: and join places to runs in NumPy": partial(_computed, runs(lists)),
+        "ours: and look up popularity and relevant items": partial(_computed, places),
         "ours: and all metrics at three cutoffs": partial(_computed, scores),
         "baseline: read, group to arrays, write them": lambda: (
             grouped(lists, truth).write.mode("overwrite").parquet(arrays)

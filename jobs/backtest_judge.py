@@ -32,7 +32,6 @@ def judge(job: Job, models: Collection[str] | None = None) -> None:
         k=backtest.k,
         n_candidates=n_candidates,
         n_users=interactions.select("user_id").distinct().count(),
-        user_buckets=grid.user_buckets,
         bootstrap=backtest.bootstrap,
         seed=backtest.seed,
     )

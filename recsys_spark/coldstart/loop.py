@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from recsys_spark.coldstart.adagrad import Adagrad
+from recsys_spark.coldstart.adagrad import LAYER_SHARE, Adagrad
 from recsys_spark.coldstart.checkpoint import Checkpoints, Progress, weights_sha256
 from recsys_spark.coldstart.examples import Batch, EpochReader, with_dropout
 from recsys_spark.coldstart.loss import sampled_softmax
@@ -47,7 +47,7 @@ class Training:
         self.model = model
         self.known = known
         self.weights = [v.value for v in model.trainable_variables]
-        self.optimizer = Adagrad(self.weights, spec.learning_rate)
+        self.optimizer = Adagrad(self.weights, _rates(model, spec.learning_rate))
         self.checkpoints = Checkpoints(spec.checkpoints, spec.sha256)
         self._step = _compiled_step(self.model, self.optimizer, self.weights, ranks, known)
 
@@ -161,6 +161,11 @@ class Training:
         digest = weights_sha256(self.weights)
         self.ranks.assert_equal(bytes.fromhex(digest), "weights")
         return digest
+
+
+def _rates(model: TwoTowers, learning_rate: float) -> list[float]:
+    tables = {id(one) for one in model.tables}
+    return [learning_rate * (1 if id(v) in tables else LAYER_SHARE) for v in model.trainable_variables]
 
 
 def _compiled_step(

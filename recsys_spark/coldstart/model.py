@@ -7,7 +7,8 @@ Addressing Cold Start in Recommender Systems, NeurIPS.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -15,10 +16,15 @@ import tensorflow as tf
 from recsys_spark.coldstart.catalogue import Catalogue
 
 EMBEDDING_SCALE = 0.05
+FEW_ROWS = 10_000
+"""A step's examples name most rows of a table of attributes up to about this size; of one with more, few."""
 
 
 class EmbeddingTable(keras.layers.Layer):
-    """Rows looked up without reading the whole table, so that its gradient stays sparse; index 0 is no row."""
+    """Rows looked up without reading the whole table, so that its gradient stays sparse; index 0 is no row.
+
+    The means of a table of few rows read all of it: then its gradient is of all rows, with nothing to sort out.
+    """
 
     def __init__(self, rows: int, width: int, **options: str) -> None:
         super().__init__(**options)
@@ -33,18 +39,36 @@ class EmbeddingTable(keras.layers.Layer):
 
     def mean(self, idx: tf.Tensor) -> tf.Tensor:
         """[n, length] -> [n, width]: mean over the indexes that are not 0; zeros where there are none."""
-        return mean_of_named(lambda distinct: tf.nn.embedding_lookup(self.table.value, distinct), idx)
+        named = Named.of(idx)
+        if self.table.shape[0] <= FEW_ROWS:
+            # TensorFlow 2.21 never writes the gradient of a mean over nothing: it is what the memory held before. The
+            # gradient of a branch that is not taken is 0.
+            whole = tf.convert_to_tensor(self.table.value)
+            none = tf.zeros((named.n_rows, self.table.shape[1]))
+            return tf.cond(tf.size(named.idx) > 0, lambda: named.mean(whole, named.idx), lambda: none)
+        distinct, position = tf.unique(named.idx)
+        return named.mean(tf.nn.embedding_lookup(self.table.value, distinct), position)
 
 
-def mean_of_named(rows_of: Callable[[tf.Tensor], tf.Tensor], idx: tf.Tensor) -> tf.Tensor:
-    """[n, length] -> [n, width]: mean of ``rows_of`` the indexes that are not 0; zeros where there are none.
+class Named(NamedTuple):
+    """The indexes of [n, length] that are not 0, for means over them without a tensor [n, length, width]."""
 
-    Each distinct index is asked for once, and no tensor [n, length, width] is made, neither here nor for the gradient.
-    """
-    held = idx > 0
-    distinct, position = tf.unique(tf.boolean_mask(idx, held))
-    row = tf.cast(tf.where(held)[:, 0], tf.int32)
-    return tf.sparse.segment_mean(rows_of(distinct), position, row, num_segments=tf.shape(idx)[0])
+    idx: tf.Tensor
+    """int32 [m]."""
+    row: tf.Tensor
+    """int32 [m]: where in [n] each stands; never falls."""
+    n_rows: tf.Tensor
+    """n."""
+
+    @staticmethod
+    def of(idx: tf.Tensor) -> Named:
+        """Leave the padding out."""
+        held = idx > 0
+        return Named(tf.boolean_mask(idx, held), tf.cast(tf.where(held)[:, 0], tf.int32), tf.shape(idx)[0])
+
+    def mean(self, values: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+        """[n, width]: mean of the values [any, width] at the positions [m]; zeros where nothing is named."""
+        return tf.sparse.segment_mean(values, position, self.row, num_segments=self.n_rows)
 
 
 class TwoTowers(keras.Model):
@@ -92,6 +116,11 @@ class TwoTowers(keras.Model):
         self.item_tower = _tower("item_tower", width + content, hidden, width)
         self.user_tower = _tower("user_tower", 2 * width + content + 2, hidden, width)
 
+    @property
+    def tables(self) -> list[keras.Variable]:
+        """The embeddings among the weights."""
+        return [one.table for one in (self.item_ids, self.item_features, self.user_attributes)]
+
     def content(self, item_idx: tf.Tensor) -> tf.Tensor:
         """What an item is, ids left out: [n] -> [n, width or 2 * width]."""
         features = self.item_features.mean(tf.gather(self.items_known.features, item_idx))
@@ -133,12 +162,16 @@ class TwoTowers(keras.Model):
 
     def _history(self, history_idx: tf.Tensor, known: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Means over the history of id embeddings [n, width] and of content [n, content width]."""
-
-        def both(item_idx: tf.Tensor) -> tf.Tensor:
-            return tf.concat([self.item_ids(tf.gather(known, item_idx)), self.content(item_idx)], axis=1)
-
-        mean = mean_of_named(both, history_idx)
-        return mean[:, : self.width], mean[:, self.width :]
+        named = Named.of(history_idx)
+        distinct, position = tf.unique(named.idx)
+        ids = named.mean(self.item_ids(tf.gather(known, distinct)), position)
+        features = named.mean(self.item_features.mean(tf.gather(self.items_known.features, distinct)), position)
+        if self.dense_part is None:
+            return ids, features
+        # The part is linear: of the mean it is the mean of the parts, but for its bias where nothing is named.
+        dense = self.dense_part(named.mean(self.items_known.dense, named.idx))
+        met = tf.reduce_any(history_idx > 0, axis=1, keepdims=True)
+        return ids, tf.concat([features, tf.where(met, dense, 0.0)], axis=1)
 
 
 def _tower(name: str, inputs: int, hidden: Sequence[int], width: int) -> keras.Sequential:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from recsys_spark.coldstart.adagrad import with_distinct_rows
+from recsys_spark.coldstart.adagrad import NamedRows, named_rows, summed_rows, with_distinct_rows
 from recsys_spark.errors import TrainingError
 
 Gradient: TypeAlias = "tf.Tensor | tf.IndexedSlices | None"
@@ -39,29 +39,30 @@ class Ranks:
         return Ranks(hvd)
 
     def mean(self, gradients: Sequence[Gradient]) -> list[Gradient]:
-        """Means over the ranks. Dense gradients travel as one; of sparse ones, of one width, each row travels once."""
-        if self.size == 1:
-            return list(gradients)
-        dense = {n: one for n, one in enumerate(gradients) if isinstance(one, tf.Tensor)}
-        sparse = {n: with_distinct_rows(one) for n, one in enumerate(gradients) if isinstance(one, tf.IndexedSlices)}
-        found: dict[int, Gradient] = dict.fromkeys(range(len(gradients)))
-        found |= zip(dense, self._hvd.grouped_allreduce(list(dense.values())), strict=True)
-        return list((found | self._gathered(sparse)).values())
+        """Means over the ranks; sparse ones name each row once, those of all ranks in one order on every rank.
 
-    def _gathered(self, sparse: dict[int, tf.IndexedSlices]) -> dict[int, Gradient]:
-        """The rows of all ranks, by one exchange of values and one of what they belong to."""
-        if not sparse:
-            return {}
-        values = self._hvd.allgather(tf.concat([one.values for one in sparse.values()], axis=0)) / self.size
-        rows = {n: tf.cast(one.indices, tf.int32) for n, one in sparse.items()}
-        of = [tf.stack([tf.fill(tf.shape(index), n), index], axis=1) for n, index in rows.items()]
-        named = self._hvd.allgather(tf.concat(of, axis=0))
-        found: dict[int, Gradient] = {}
-        for n, one in sparse.items():
-            own = tf.equal(named[:, 0], n)
-            indices = tf.boolean_mask(named[:, 1], own)
-            found[n] = tf.IndexedSlices(tf.boolean_mask(values, own), indices, one.dense_shape)
-        return found
+        A sparse gradient travels as the rows that any rank names, with zeros where this one does not name them: so all
+        values are summed in one exchange, and nothing that arrives has to be sorted out.
+        """
+        if self.size == 1:
+            return [with_distinct_rows(one) if isinstance(one, tf.IndexedSlices) else one for one in gradients]
+        own = {n: one for n, one in enumerate(gradients) if isinstance(one, tf.Tensor)}
+        sparse = {n: one for n, one in enumerate(gradients) if isinstance(one, tf.IndexedSlices)}
+        named = {n: self._named_by_any(one.indices) for n, one in sparse.items()}
+        own |= {n: summed_rows(one.values, *named[n]) for n, one in sparse.items()}
+        means = dict(zip(own, self._hvd.grouped_allreduce(list(own.values())), strict=True))
+        means |= {n: tf.IndexedSlices(means[n], named[n].rows, one.dense_shape) for n, one in sparse.items()}
+        return [means.get(n) for n in range(len(gradients))]
+
+    def _named_by_any(self, indices: tf.Tensor) -> NamedRows:
+        """The rows that some rank names, in one order on all, and where this rank's indices lie among them.
+
+        This needs nothing of the model, so TensorFlow runs it beside the forward pass.
+        """
+        own = named_rows(indices)
+        gathered = self._hvd.allgather(own.rows)
+        rows, position = tf.unique(tf.concat([gathered, own.rows], axis=0))  # the last ones add no row
+        return NamedRows(rows, tf.gather(position[tf.size(gathered) :], own.position))
 
     def broadcast(self, variables: Sequence[tf.Variable]) -> None:
         """Give every rank the values of rank 0."""

@@ -17,7 +17,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.evaluate.bootstrap import with_intervals
-from recsys_spark.evaluate.user_scores import BUCKET_BOUNDS, BUCKET_NAMES, USER_METRICS, user_scores
+from recsys_spark.evaluate.user_scores import USER_METRICS, user_scores
+
+BUCKET_BOUNDS = (0, 1, 2, 5, 10)
+"""Users and items are told apart by their interactions: up to each of these, and above the last."""
+BUCKET_NAMES = ("0", "1", "2", "3-5", "6-10", ">10")
 
 
 def measure(
@@ -28,7 +32,6 @@ def measure(
     k: int,
     n_candidates: Mapping[str, int],
     n_users: int,
-    user_buckets: int,
     bootstrap: int,
     seed: int,
 ) -> DataFrame:
@@ -37,12 +40,12 @@ def measure(
     Args:
         lists: model, slice, user_id, rank (from 1), item_id; an item is at most once in a list.
         truth: slice, user_id, item_id.
-        popularity: item_id, n_users: how many users met the item. An item that is not there counts as met by one.
+        popularity: item_id (the key), n_users: how many users met the item. An item that is not there counts as met by
+            one in the novelty, and by none in the item_recall.
         buckets: user_id, bucket, for every user of the truth; see ``interaction_buckets``.
         k: Places that are judged.
         n_candidates: Items a list could hold, by slice.
         n_users: Users with events, of whom ``popularity`` counts.
-        user_buckets: Tasks that the users are dealt to.
         bootstrap: Replicates of the interval; 0 makes low and high equal to the value.
         seed: Of the bootstrap.
 
@@ -51,11 +54,11 @@ def measure(
     """
     judged = lists.where(F.col("rank") <= k)
     wanted = truth.select("slice", "user_id", "item_id").distinct()
-    scores = user_scores(judged, wanted, popularity, (k,), n_users, user_buckets)
+    scores = user_scores(judged, wanted, popularity, (k,), n_users)
     named = [F.col(f"{metric}@{k}").alias(metric) for metric in USER_METRICS]
     of_users = scores.join(buckets, "user_id", how="inner").select("model", "slice", "bucket", "user_id", *named)
     measured = with_intervals(of_users, USER_METRICS, bootstrap, seed)
-    others = _coverage(judged, wanted, n_candidates).unionByName(_item_recall(scores))
+    others = _coverage(judged, wanted, n_candidates).unionByName(_item_recall(judged, wanted, popularity))
     return measured.unionByName(others).select(
         "model", "slice", "bucket", "metric", F.lit(k).alias("k"), "value", "low", "high", "n_users"
     )
@@ -89,22 +92,19 @@ def _coverage(lists: DataFrame, truth: DataFrame, n_candidates: Mapping[str, int
     return without_interval(pairs.withColumn("bucket", F.lit("all")), "coverage", value)
 
 
-def _item_recall(scores: DataFrame) -> DataFrame:
+def _item_recall(lists: DataFrame, truth: DataFrame, popularity: DataFrame) -> DataFrame:
     """The share of the relevant pairs that the lists hold, by how many users had met the item."""
-    pairs = F.posexplode(F.arrays_zip("wanted", "found")).alias("group", "pairs")
-    sums = (
-        scores.select("model", "slice", pairs)
-        .groupBy("model", "slice", "group")
-        .agg(
-            F.sum("pairs.wanted").alias("wanted"),
-            F.sum("pairs.found").alias("found"),
-            F.count_if(F.col("pairs.wanted") > 0).alias("n_users"),
-        )
-        .where("wanted > 0")
+    known = popularity.select("item_id", F.col("n_users").alias("n"))
+    pairs = truth.join(known, "item_id", how="left").select("slice", "user_id", "item_id", _bucket_of("n"))
+    wanted = pairs.groupBy("slice", "bucket").agg(
+        F.count("*").alias("wanted"), F.countDistinct("user_id").alias("n_users")
     )
-    bucket = F.array(*[F.lit(name) for name in BUCKET_NAMES])[F.col("group")].alias("bucket")
-    value = F.round(F.col("found") / F.col("wanted"), 10)
-    return without_interval(sums.select("*", bucket), "item_recall", value)
+    hits = lists.join(pairs, ["slice", "user_id", "item_id"], how="inner")
+    found = hits.groupBy("model", "slice", "bucket").agg(F.count("*").alias("found"))
+    everywhere = lists.select("model").distinct().crossJoin(wanted)
+    sums = everywhere.join(found, ["model", "slice", "bucket"], how="left")
+    value = F.round(F.coalesce("found", F.lit(0)) / F.col("wanted"), 10)
+    return without_interval(sums, "item_recall", value)
 
 
 def without_interval(rows: DataFrame, metric: str, value: Column) -> DataFrame:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from recsys_spark.coldstart import model as towers
 from recsys_spark.coldstart.catalogue import Catalogue, catalogue
 from recsys_spark.coldstart.model import EmbeddingTable, TwoTowers
 
@@ -70,3 +71,36 @@ def test_gradients_of_embeddings_are_sparse():
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(model.items(tf.constant([1, 2]), tf.constant([1, 2]))[:, 0])
     assert isinstance(tape.gradient(loss, model.item_ids.table.value), tf.IndexedSlices)
+
+
+def _mean_and_gradient(idx: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Of a table of 299 rows whose values are their own squares; the gradient of the sum, as a whole table."""
+    table = EmbeddingTable(299, 2)
+    table.table.assign(tf.repeat(tf.square(tf.range(300.0))[:, None], 2, axis=1))
+
+    @tf.function
+    def both(idx: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            mean = table.mean(idx)
+        return mean, tf.convert_to_tensor(tape.gradient(mean, table.table.value))
+
+    mean, gradient = both(tf.constant(idx))
+    return mean.numpy(), gradient.numpy()
+
+
+@pytest.mark.parametrize("idx", [[[3, 1, 0], [0, 0, 0], [3, 3, 2]], [[0, 0]], [[299]]])
+def test_a_table_of_few_rows_has_the_means_and_gradients_of_one_of_many(monkeypatch, idx):
+    few = _mean_and_gradient(idx)
+    monkeypatch.setattr(towers, "FEW_ROWS", 0)
+    for found, expected in zip(few, _mean_and_gradient(idx), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dense_width", [0, 2])
+def test_the_content_of_a_history_is_the_mean_of_its_items_contents(dense_width):
+    model = _model(dense_width)
+    if model.dense_part:
+        model.dense_part.bias.assign(tf.range(8.0))
+    content = model.content(tf.constant([1, 2, 3])).numpy()
+    found = model._history(tf.constant([[2, 0, 3], [0, 0, 0]]), KNOWN)[1].numpy()
+    np.testing.assert_allclose(found, [content[1:].mean(axis=0), np.zeros(content.shape[1])], rtol=1e-5, atol=1e-6)

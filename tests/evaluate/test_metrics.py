@@ -29,7 +29,6 @@ def measured(spark, lists, truth, k=3, popularity=(("a", 4), ("b", 1)), bucket_o
         k,
         {s: 5 for s, _, _ in truth},
         n_users,
-        8,
         bootstrap,
         seed,
     )
@@ -117,18 +116,18 @@ def test_each_model_is_judged_on_all_users(spark):
     assert of_items == {("good", "3-5"): 1.0, ("good", "1"): 0.0, ("bad", "3-5"): 0.0, ("bad", "1"): 1.0}
 
 
-def test_the_order_of_the_rows_does_not_matter_nor_where_their_batches_end(spark):
+def test_the_order_of_the_rows_does_not_matter(spark):
     lists = [("m", "warm", u, rank, item) for u in "uv" for rank, item in enumerate("abcd", 1)]
     truth = spark.createDataFrame([("warm", "u", "b"), ("warm", "v", "d"), ("warm", "v", "a")], TRUTH)
     popularity = spark.createDataFrame([("a", 4)], POPULARITY)
     orders = [lists, lists[::-1], lists[::2] + lists[1::2]]
     found = [
-        user_scores(spark.createDataFrame(order, LISTS).coalesce(1), truth, popularity, (1, 3), 8, 3)
-        for order in orders
+        user_scores(spark.createDataFrame(order, LISTS).coalesce(1), truth, popularity, (1, 3), 8) for order in orders
     ]
     first, *others = (sorted(map(tuple, frame.collect())) for frame in found)
     assert [row[2] for row in first] == ["u", "v"]
-    assert [sum(row[-1]) for row in first] == [1, 1], "d has the fourth place, three are judged"
+    recalls = found[0].orderBy("user_id").select("`recall@3`").collect()
+    assert recalls == [(1.0,), (0.5,)], "d has the fourth place, three are judged"
     assert all(other == first for other in others)
 
 
@@ -144,6 +143,19 @@ def test_relevant_items_are_counted_by_how_many_users_had_met_them(spark):
     found = measured(spark, lists, truth, popularity=(("a", 4), ("b", 1), ("x", 2)), bucket_of=[("u", ">10")])
     by_item = {bucket: (r.value, r.n_users) for (*_, bucket, name), r in found.items() if name == "item_recall"}
     assert by_item == {"3-5": (1 / 2, 2), "1": (1.0, 1), "0": (0.0, 1)}
+
+
+def test_a_shop_whose_items_and_truth_are_too_many_to_broadcast_is_judged_alike(spark):
+    lists = [("m", "warm", "u", ["a", "x", "b"]), ("n", "warm", "v", ["b", "c"]), ("n", "warm", "stranger", ["a"])]
+    truth = [("warm", "u", "b"), ("warm", "u", "a"), ("warm", "v", "c"), ("warm", "w", "c")]
+    by_broadcast = measured(spark, lists, truth)
+    limit = "spark.sql.autoBroadcastJoinThreshold"
+    before = spark.conf.get(limit)
+    try:
+        spark.conf.set(limit, "-1")
+        assert measured(spark, lists, truth) == by_broadcast
+    finally:
+        spark.conf.set(limit, before)
 
 
 def test_intervals_hold_the_mean_and_narrow_as_theory_says(spark):
