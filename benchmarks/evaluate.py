@@ -209,7 +209,7 @@ BENCHMARK = Benchmark(
     repeats=2,
     warm_up=True,
     note=(
-        "From one row a place the ratio that must be reached cannot be had: reading the rows alone takes an eighth of "
-        "what the faster baseline takes in all (docs/scale.md has the seconds of each step)."
+        "From one row a place the ratio that must be reached cannot be had: reading the rows alone takes about a "
+        "tenth of what the faster baseline takes in all (docs/scale.md has the seconds of each step)."
     ),
 )
