@@ -111,8 +111,8 @@ class AlsSettings(Group):
     """Spark ALS on implicit feedback."""
 
     rank: Annotated[int, Field(ge=2, le=512)] = 64
-    iterations: Annotated[int, Field(ge=2)] = 6
-    """Times that users are solved for; items are, in between, once less."""
+    iterations: Count = 6
+    """More change no list for the better on the data of docs/quality.md, and each takes as long as the first."""
     regularization: Positive = 0.5
     """Per interaction, as Spark scales it; from about half of alpha times the usual rating, factors shrink to zero."""
     alpha: Positive = 20.0

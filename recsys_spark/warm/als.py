@@ -37,8 +37,7 @@ def fit_als(
         user_profiles: user_id and user_idx.
         item_vectors: item_id and item_idx.
         rank: length of the factors.
-        iterations: times that users are solved for, the last of them by folding in, which is left to the caller; items
-            are solved for in between, once less. At least 2.
+        iterations: alternations; each solves for all users and all items once.
         regularization: lambda, per interaction.
         alpha: growth of confidence with r.
         browse_weight: confidence of a pair without a purchase, relative to one with.
@@ -57,23 +56,23 @@ def fit_als(
     if rated.isEmpty():  # a day on which nobody that may be learned from did anything
         return items.select("item_id", F.array().cast("array<float>").alias("factors")).limit(0)
     blocks = min(int(spark.conf.get("spark.sql.shuffle.partitions", "8") or 8), MAX_BLOCKS)
-    # Spark solves for what it calls items first and for users last. Folding in solves for the users anyway, so the two
-    # change places: otherwise the last of Spark's own solutions, of the users, would be found for nothing.
+    # Spark solves for the users last, and folding in repeats that. Where the two change places nothing is repeated, but
+    # from random items the objective falls more slowly than from random users: 6 % higher after 6 alternations.
     model = ALS(
         rank=rank,
-        maxIter=iterations - 1,
+        maxIter=iterations,
         regParam=regularization,
         implicitPrefs=True,
         alpha=alpha,
         seed=seed,
-        userCol="item_idx",
-        itemCol="user_idx",
+        userCol="user_idx",
+        itemCol="item_idx",
         ratingCol="rating",
         numUserBlocks=blocks,
         numItemBlocks=blocks,
         checkpointInterval=5 if checkpoint else -1,
     ).fit(rated.select("user_idx", "item_idx", "rating"))
-    factors = model.userFactors.select(F.col("id").alias("item_idx"), F.col("features").alias("factors"))
+    factors = model.itemFactors.select(F.col("id").alias("item_idx"), F.col("features").alias("factors"))
     return factors.join(items, "item_idx", "inner").select("item_id", "factors")
 
 
