@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ JARS = {
 }
 """What each package needs at run time, as Spark names the files in its cache."""
 JAR_CACHE = Path.home() / ".ivy2.5.2" / "jars"
+JAVA_OPTIONS = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "SPARK_SUBMIT_OPTS")
+"""Variables from which the JVM takes options beside those of its command line."""
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 
 REQUIRED = {
@@ -50,9 +53,7 @@ DEFAULTS = {
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
     # Lists are collected by user. Beyond this many users a task sorts them instead; Spark's own limit is 128.
     "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "20000",
-    # A session of its own works through many short queries in a small heap: throughput counts there, not short pauses.
-    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -XX:+UseParallelGC "
-    f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
+    "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
     "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
 }
 
@@ -82,6 +83,7 @@ def open_session(settings: SparkSettings, app_name: str, packages: Sequence[str]
         "spark.driver.memory": settings.driver_memory,
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         **DEFAULTS,
+        "spark.driver.extraJavaOptions": f"{DEFAULTS['spark.driver.extraJavaOptions']}{_collector(os.environ)}",
         **jars((DELTA_PACKAGE, *packages)),
         **extra,
     }
@@ -106,6 +108,15 @@ def jars(packages: Sequence[str], cache: Path = JAR_CACHE) -> dict[str, str]:
         "spark.jars.packages": [package for package in packages if package not in cached],
     }
     return {setting: ",".join(values) for setting, values in found.items() if values}
+
+
+def _collector(environment: Mapping[str, str]) -> str:
+    """The JVM's option for the parallel collector; none where the environment names one, as a JVM takes one alone.
+
+    A session of its own works through many short queries in a small heap: throughput counts there, not short pauses.
+    """
+    named = any(re.search(r"-XX:\+Use\w+GC\b", environment.get(name, "")) for name in JAVA_OPTIONS)
+    return "" if named else " -XX:+UseParallelGC"
 
 
 def _conf(wanted: Mapping[str, str]) -> SparkConf:

@@ -1,4 +1,6 @@
-from recsys_spark.session import DELTA_PACKAGE, JARS, POSTGRESQL_PACKAGE, jars
+import pytest
+
+from recsys_spark.session import DELTA_PACKAGE, JARS, POSTGRESQL_PACKAGE, _collector, jars
 
 
 def test_cached_jars_of_a_package_are_used_only_when_all_are_there(tmp_path):
@@ -16,3 +18,9 @@ def test_a_package_that_is_not_cached_is_resolved_beside_those_that_are(tmp_path
     found = jars([DELTA_PACKAGE, POSTGRESQL_PACKAGE], tmp_path)
     assert found["spark.jars.packages"] == POSTGRESQL_PACKAGE
     assert len(found["spark.jars"].split(",")) == len(JARS[DELTA_PACKAGE])
+
+
+@pytest.mark.parametrize("name", ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "SPARK_SUBMIT_OPTS"])
+def test_a_collector_that_the_environment_names_is_left_alone(name):
+    assert _collector({name: "-Xss4m -XX:+UseSerialGC"}) == ""
+    assert _collector({name: "-Xss4m -XX:+UseStringDeduplication"}) == " -XX:+UseParallelGC"
