@@ -28,11 +28,11 @@ from recsys_spark.kernels.tiles import tile_rows
 LIFT_SCHEMA = "user_id string, feature_idx array<int>, feature_value array<float>"
 FOUND = {"user_id": "string", "item_id": "string", "item_group": "string", "scorer": "string", "value": "double"}
 MIN_SHARE = 1e-6
+"""No value counts as rarer than this."""
 USERS_AT_ONCE = 32
 """Users whose lifts lie side by side in a dense product."""
 DENSE_GAIN = 10
 """A dense product takes so much less time for a term than a sparse one, which has fewer terms."""
-"""No value counts as rarer than this."""
 
 
 def user_lifts(interactions: DataFrame, item_vectors: DataFrame, weights: np.ndarray, prior: float) -> DataFrame:

@@ -112,7 +112,7 @@ class AlsSettings(Group):
 
     rank: Annotated[int, Field(ge=2, le=512)] = 64
     iterations: Count = 6
-    """More change no list for the better on the data of docs/quality.md, and each takes as long as the first."""
+    """10 made no better lists on the whole in the backtests of docs/quality.md, and each takes as long as the first."""
     regularization: Positive = 0.5
     """Per interaction, as Spark scales it; from about half of alpha times the usual rating, factors shrink to zero."""
     alpha: Positive = 20.0

@@ -29,7 +29,7 @@ def ridge(x: sp.csr_matrix, y: np.ndarray, penalty: np.ndarray, iterations: int 
         W [features, targets] and the mean [targets] of y, which is the intercept.
     """
     mean = y.mean(axis=0, dtype=np.float64)
-    # Products wait for memory: float32 takes half the time, and is far finer than the tolerance.
+    # Products wait for memory, of which float32 needs half; dot products are summed in float64.
     x = x.astype(np.float32)
     transposed, squares = x.T.tocsr(), np.asarray(x.multiply(x).sum(axis=0), np.float32).reshape(-1, 1)
     starts = range(0, y.shape[1], TARGETS_AT_ONCE)
@@ -67,12 +67,12 @@ def _solved(
             break
         image = transposed @ (x @ direction)
         image += np.multiply(penalty, direction, out=term)
-        step = _where(open_targets, size, _dots(direction, image))
+        step = _ratios(open_targets, size, _dots(direction, image))
         weights += np.multiply(step, direction, out=term)
         residual -= np.multiply(step, image, out=term)
         np.multiply(scale, residual, out=preconditioned)
         new_size = _dots(residual, preconditioned)
-        direction *= _where(open_targets, new_size, size)
+        direction *= _ratios(open_targets, new_size, size)
         direction += preconditioned
         size = np.where(open_targets, new_size, size)
     return weights
@@ -83,6 +83,6 @@ def _dots(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return (left * right).sum(axis=0, dtype=np.float64)
 
 
-def _where(open_targets: np.ndarray, over: np.ndarray, under: np.ndarray) -> np.ndarray:
+def _ratios(open_targets: np.ndarray, over: np.ndarray, under: np.ndarray) -> np.ndarray:
     """Ratios of the targets that are still open, 0 for the others: [targets] float32."""
     return np.where(open_targets, over / np.maximum(under, 1e-300), 0.0).astype(np.float32)
