@@ -212,7 +212,9 @@ class Job:
     def finished(self, names: Sequence[str]) -> bool:
         """Whether this run has committed all of these tables already."""
         for name in names:
-            version = self.versions.get((self.fold, name)) or self.lake.committed(name, self.commit)
+            if (self.fold, name) in self.versions:
+                continue
+            version = self.lake.committed(name, self.commit)
             if version is None:
                 return False
             self.versions[(self.fold, name)] = version
@@ -222,6 +224,12 @@ class Job:
         """So many users and items laid out over tasks, as the settings and this session's cores ask."""
         rank, cores = self.settings.rank, self.spark.sparkContext.defaultParallelism
         return Grid.of(n_users, n_items, rank.users_per_task, rank.items_per_task, cores)
+
+    def grid_across(self, n_items: int, n_users: int) -> Grid:
+        """The same where so many items are searched for users."""
+        return Grid.across(
+            n_items, n_users, self.settings.rank.users_per_task, self.spark.sparkContext.defaultParallelism
+        )
 
     def describe(self, text: str) -> None:
         """Name the work in the Spark UI."""

@@ -33,7 +33,8 @@ def run(job: Job) -> None:
     learned, blocks = Variant.from_rows("recsys", weights), available(job.read("item_blocks"), items)
     scoring = Scoring(blocks, job.read("boosts"), layout_of(job.read("blocks").collect()), learned)
     shelves = shelf_items(items, job.read("item_vectors"), rank.shelves)
-    grid = job.grid(users.count(), blocks.count())
+    n_users = users.count()
+    grid = job.grid(n_users, blocks.count())
     with keeping() as keep:
         listed = keep(_listed(job, scoring, shelves, grid).select("user_id"))
         source = f"{job.run_id} as of {job.as_of.isoformat() if job.as_of else 'the latest event'}"
@@ -45,7 +46,8 @@ def run(job: Job) -> None:
             found = found.unionByName(before.join(listed, "user_id", "left_anti").select(*found.columns))
         job.write("recommendations", found)
     job.describe("recommend: audiences of new items")
-    found = audiences(users, blocks, scoring.boosts, scoring.layout, learned, rank.audience_length, grid)
+    across = job.grid_across(blocks.where("item_group = 'new'").count(), n_users)
+    found = audiences(users, blocks, scoring.boosts, scoring.layout, learned, rank.audience_length, across)
     job.write("item_audiences", found)
 
 

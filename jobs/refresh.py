@@ -61,10 +61,11 @@ def _release(job: Job) -> Release:
 
 
 def _versions(job: Job) -> dict[str, int]:
+    """Version of each table as this run committed it, else as its base has it; an update writes the full fold alone."""
     versions = dict(job.base.release.tables) if job.base else {}
-    for fold in ("full", "backtest"):
+    for fold in ("full",) if job.base else ("full", "backtest"):
         folded = job.with_fold(fold)
-        for name in ALL_TABLES:
+        for name in folded.outputs(list(ALL_TABLES)):
             if name not in OUTPUTS and folded.finished([name]):
                 versions[title_of(fold, name)] = folded.versions[(fold, name)]
     return versions

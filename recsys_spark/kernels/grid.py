@@ -43,6 +43,18 @@ class Grid:
         buckets_of_core = max(-(-n_users // (users_per_task * parallelism)), 2)
         return cls(buckets_of_core * parallelism, max(-(-n_items // items_per_task), 1))
 
+    @classmethod
+    def across(cls, n_items: int, n_users: int, rows_per_task: int, parallelism: int) -> Grid:
+        """Buckets of items that are searched for users, and shards of users.
+
+        All users travel to each bucket, so there are no more buckets than it takes to give every core a cell.
+
+        >>> Grid.across(n_items=5_000, n_users=50_000, rows_per_task=20_000, parallelism=8)
+        Grid(user_buckets=3, item_shards=3)
+        """
+        shards = max(-(-n_users // rows_per_task), 1)
+        return cls(max(-(-n_items // rows_per_task), -(-parallelism // shards), 1), shards)
+
 
 def lay_out(
     users: DataFrame,
@@ -50,21 +62,23 @@ def lay_out(
     grid: Grid,
     work: Callable[[pa.Table, pa.Table], pa.Table],
     fields: Mapping[str, str],
+    keys: tuple[str, str] = ("user_id", "item_id"),
 ) -> DataFrame:
     """Call ``work(users, items)`` once for every cell and return its rows.
 
     Args:
-        users: one row a user, with the column user_id.
-        items: one row an item, with the column item_id.
+        users: one row a user, in buckets; items where those are searched for users.
+        items: one row an item, in shards; users where they are searched.
         grid: buckets and shards.
         work: a module-level function, bound with functools.partial; it runs on executors.
         fields: column names and types of what ``work`` returns.
+        keys: the columns that hold the ids of the two.
     """
     schema = T.StructType([T.StructField(name, spark_type(kind)) for name, kind in fields.items()])
     # Users may descend from the same items (candidates do); new names for their columns keep the two sides apart.
     own = [F.col(name).alias(name) for name in users.columns]
-    left = users.select(_hashed("user_id", grid.user_buckets, "bucket"), _each(grid.item_shards, "shard"), *own)
-    right = items.select(_hashed("item_id", grid.item_shards, "shard"), _each(grid.user_buckets, "bucket"), "*")
+    left = users.select(_hashed(keys[0], grid.user_buckets, "bucket"), _each(grid.item_shards, "shard"), *own)
+    right = items.select(_hashed(keys[1], grid.item_shards, "shard"), _each(grid.user_buckets, "bucket"), "*")
     return left.groupBy(*CELL).cogroup(right.groupBy(*CELL)).applyInArrow(work, schema)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from urllib.parse import unquote
 
 from delta.tables import DeltaTable
@@ -147,24 +148,11 @@ class Lake:
 
     def committed(self, name: str, commit: Commit) -> int | None:
         """The version that this run committed, or None."""
-        for version, written in self.commits(name):
-            if written.get("run_id") == commit.run_id and written.get("fold") == commit.fold:
-                return version
-        return None
+        return _version_by(self.commits(name), commit)
 
     def commits(self, name: str) -> list[tuple[int, Mapping[str, str]]]:
         """Version and metadata of the latest commits, newest first."""
-        if not self.exists(name):
-            return []
-        rows = (
-            DeltaTable.forPath(self.spark, self.path(name))
-            .history(HISTORY_LIMIT)
-            .select("version", "userMetadata")
-            .where(F.col("userMetadata").isNotNull())
-            .orderBy(F.desc("version"))
-            .collect()
-        )
-        return [(int(r["version"]), json.loads(r["userMetadata"])) for r in rows]
+        return self._history(name) if self.exists(name) else []
 
     def files(self, name: str, version: int | None = None) -> list[str]:
         """The Parquet files of the table, as URIs in a stable order; for readers that know no Delta."""
@@ -215,10 +203,18 @@ class Lake:
             if known is None:
                 raise
             raise known from error
-        version = self.committed(name, commit)
+        version = _version_by(self._history(name), commit)
         if version is None:
             raise NotFoundError(f"table {name}: the commit of run {commit.run_id} is not in its history")
         return version
+
+    def _history(self, name: str) -> list[tuple[int, Mapping[str, str]]]:
+        """As :meth:`commits`, of a table that is known to exist."""
+        found = DeltaTable.forPath(self.spark, self.path(name)).history(HISTORY_LIMIT)
+        # The driver holds these rows already; sorted in Spark they would take jobs of their own.
+        told = [row for row in found.select("version", "userMetadata").collect() if row["userMetadata"] is not None]
+        versions = [(int(row["version"]), json.loads(row["userMetadata"])) for row in told]
+        return sorted(versions, key=itemgetter(0), reverse=True)
 
 
 def title_of(fold: str, name: str) -> str:
@@ -288,6 +284,12 @@ def _known_fault(contract: Contract, commit: Commit, told: str) -> ConflictError
 
 def _latest(found: DeltaTable) -> int:
     return int(found.history(1).select("version").collect()[0][0])
+
+
+def _version_by(commits: Sequence[tuple[int, Mapping[str, str]]], commit: Commit) -> int | None:
+    """The latest version that the commit's run wrote for its fold, or None."""
+    mine = (commit.run_id, commit.fold)
+    return next((version for version, by in commits if (by.get("run_id"), by.get("fold")) == mine), None)
 
 
 def _first_line(error: Exception) -> str:

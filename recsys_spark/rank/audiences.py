@@ -25,7 +25,8 @@ from recsys_spark.rank.cells import (
 from recsys_spark.rank.topn import probability
 from recsys_spark.rank.variants import Variant
 
-FOUND = {"item_id": "string", "user_id": "string", "logit": "double", "route": "string"}
+FOUND = {"item_id": "string", "user_ids": "array<string>", "logits": "array<double>", "routes": "array<string>"}
+"""One row an audience, best first."""
 
 
 def audiences(
@@ -39,8 +40,7 @@ def audiences(
 ) -> DataFrame:
     """The table item_audiences: the ``length`` users of each new item with the highest probability.
 
-    Each task finds the best users of its bucket, so a list is merged from as many parts as there are buckets. Ties go
-    to the higher uncalibrated score, then to the lower user_id.
+    Ties go to the higher uncalibrated score, then to the lower user_id.
 
     Args:
         user_blocks: the table.
@@ -49,17 +49,30 @@ def audiences(
         layout: block to (start, width).
         variant: the weighting.
         length: users for each item.
-        grid: buckets and shards.
+        grid: buckets of new items and shards of users, from :meth:`Grid.across`.
     """
     names = ScorerNames.of(layout, variant.scorers())
     plan = _Plan(names.spans, len(names.sparse), variant.mixture(names.all), length)
     new = item_blocks.where("item_group = 'new'").select("item_id", "item_group", "vector")
     about_new = boosts.join(new.select("item_id"), "item_id", "left_semi")
     users = with_sparse(user_blocks.select("user_id", "route", "vector"), about_new, None, names.sparse)
-    found = lay_out(users, new, grid, partial(_audiences_of_cell, plan), FOUND)
+    found = lay_out(new, users, grid, partial(_audiences_of_cell, plan), FOUND, keys=("item_id", "user_id"))
+    placed = F.posexplode(F.arrays_zip("user_ids", "logits", "routes")).alias("place", "found")
+    places = found.select("item_id", placed).select(
+        "item_id",
+        (F.col("place") + 1).alias("rank"),
+        F.col("found.user_ids").alias("user_id"),
+        F.col("found.logits").alias("logit"),
+        F.col("found.routes").alias("route"),
+    )
+    merged = places if grid.item_shards == 1 else _merged(places, length)
+    return merged.withColumn("score", probability()).select(*table("item_audiences").columns)
+
+
+def _merged(found: DataFrame, length: int) -> DataFrame:
+    """The best over all shards of users."""
     order = Window.partitionBy("item_id").orderBy(F.desc("logit"), "user_id")
-    ranked = found.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= length)
-    return ranked.withColumn("score", probability()).select(*table("item_audiences").columns)
+    return found.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= length)
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,8 @@ class _Plan:
     length: int
 
 
-def _audiences_of_cell(plan: _Plan, users: pa.Table, items: pa.Table) -> pa.Table:
+def _audiences_of_cell(plan: _Plan, items: pa.Table, users: pa.Table) -> pa.Table:
+    """One bucket of new items against one shard of users."""
     if users.num_rows == 0 or items.num_rows == 0:
         return arrow_schema(FOUND).empty_table()
     users, items = in_order(users, "user_id"), in_order(items, "item_id")
@@ -80,12 +94,14 @@ def _audiences_of_cell(plan: _Plan, users: pa.Table, items: pa.Table) -> pa.Tabl
     best = best_of_tile(
         item_cell.side, user_cell.side, _swapped(user_cell.scorers), plan.mixture.transposed(), [everyone], _NONE
     )
-    columns = [
-        taken(item_cell.ids, best.user),
+    first = np.flatnonzero(best.rank == 1)
+    ends = pa.array(np.append(first, len(best.rank)), pa.int32())
+    each_place = (
         taken(user_cell.ids, best.item),
         pa.array(best.logit),
         taken(users["route"].combine_chunks(), best.item),
-    ]
+    )
+    columns = [taken(item_cell.ids, best.user[first]), *[pa.ListArray.from_arrays(ends, one) for one in each_place]]
     return pa.Table.from_arrays(columns, schema=arrow_schema(FOUND))
 
 

@@ -34,7 +34,7 @@ def test_audiences_equal_brute_force_whatever_the_grid(rows):
         rows(name, *part)
         for name, part in (("user_blocks", shop.users), ("item_blocks", shop.items), ("boosts", shop.boosts))
     ]
-    for grid in (Grid(3, 2), Grid(1, 1)):
+    for grid in (Grid(3, 2), Grid(3, 1), Grid(1, 1)):
         made = audiences(*frames, LAYOUT, mixed_variant(), 5, grid)
         assert differences(table("item_audiences"), made.schema) == []
         lists = {}
