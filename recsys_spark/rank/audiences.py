@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from recsys_spark.contracts import table
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
-from recsys_spark.kernels.tiles import Mixture, Pairs, Scorers, Shelf
+from recsys_spark.kernels.tiles import Chosen, Mixture, Pairs, Scorers, Shelf
 from recsys_spark.kernels.tiles import top_n as best_of_tile
 from recsys_spark.rank.cells import (
     ItemCell,
@@ -27,6 +27,8 @@ from recsys_spark.rank.variants import Variant
 
 FOUND = {"item_id": "string", "user_ids": "array<string>", "logits": "array<double>", "routes": "array<string>"}
 """One row an audience, best first."""
+ITEMS_AT_ONCE = 4_096
+"""New items whose audiences a task holds with all that the search says of them: below 100 MB at 100 places."""
 
 
 def audiences(
@@ -52,11 +54,11 @@ def audiences(
         grid: buckets of new items and shards of users, from :meth:`Grid.across`.
     """
     names = ScorerNames.of(layout, variant.scorers())
-    plan = _Plan(names.spans, len(names.sparse), variant.mixture(names.all), length)
+    plan = Plan(names.spans, len(names.sparse), variant.mixture(names.all), length)
     new = item_blocks.where("item_group = 'new'").select("item_id", "item_group", "vector")
     about_new = boosts.join(new.select("item_id"), "item_id", "left_semi")
     users = with_sparse(user_blocks.select("user_id", "route", "vector"), about_new, None, names.sparse)
-    found = lay_out(new, users, grid, partial(_audiences_of_cell, plan), FOUND, keys=("item_id", "user_id"))
+    found = lay_out(new, users, grid, partial(audiences_of_cell, plan), FOUND, keys=("item_id", "user_id"))
     placed = F.posexplode(F.arrays_zip("user_ids", "logits", "routes")).alias("place", "found")
     places = found.select("item_id", placed).select(
         "item_id",
@@ -76,32 +78,38 @@ def _merged(found: DataFrame, length: int) -> DataFrame:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
+    """What a task needs besides its users and items."""
+
     spans: tuple[tuple[int, int], ...]
     n_sparse: int
     mixture: Mixture
     length: int
 
 
-def _audiences_of_cell(plan: _Plan, items: pa.Table, users: pa.Table) -> pa.Table:
-    """One bucket of new items against one shard of users."""
+def audiences_of_cell(plan: Plan, items: pa.Table, users: pa.Table) -> pa.Table:
+    """The rows FOUND of one bucket of new items against one shard of users."""
     if users.num_rows == 0 or items.num_rows == 0:
         return arrow_schema(FOUND).empty_table()
     users, items = in_order(users, "user_id"), in_order(items, "item_id")
     item_cell = ItemCell.of(items)
     user_cell = UserCell.of(users, item_cell.ids, plan.spans, plan.n_sparse)
+    scorers, routes = _swapped(user_cell.scorers), users["route"].combine_chunks()
     everyone = Shelf(np.arange(users.num_rows), plan.length)
-    best = best_of_tile(
-        item_cell.side, user_cell.side, _swapped(user_cell.scorers), plan.mixture.transposed(), [everyone], _NONE
-    )
+    found = []
+    for start in range(0, items.num_rows, ITEMS_AT_ONCE):
+        some = slice(start, start + ITEMS_AT_ONCE)
+        asked = item_cell.side.rows(some.start, some.stop), user_cell.side, scorers.rows(some.start, some.stop)
+        best = best_of_tile(*asked, plan.mixture.transposed(), [everyone], _NONE)
+        found.append(_as_table(best, item_cell.ids[some], user_cell.ids, routes))
+    return pa.concat_tables(found)
+
+
+def _as_table(best: Chosen, item_ids: pa.Array, user_ids: pa.Array, routes: pa.Array) -> pa.Table:
     first = np.flatnonzero(best.rank == 1)
     ends = pa.array(np.append(first, len(best.rank)), pa.int32())
-    each_place = (
-        taken(user_cell.ids, best.item),
-        pa.array(best.logit),
-        taken(users["route"].combine_chunks(), best.item),
-    )
-    columns = [taken(item_cell.ids, best.user[first]), *[pa.ListArray.from_arrays(ends, one) for one in each_place]]
+    places = taken(user_ids, best.item), pa.array(best.logit), taken(routes, best.item)
+    columns = [taken(item_ids, best.user[first]), *[pa.ListArray.from_arrays(ends, one) for one in places]]
     return pa.Table.from_arrays(columns, schema=arrow_schema(FOUND))
 
 

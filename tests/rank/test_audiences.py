@@ -10,7 +10,9 @@ from shops import LAYOUT, mixed_variant, small_shop
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import differences
 from recsys_spark.kernels.grid import Grid
+from recsys_spark.rank import audiences as audiences_module
 from recsys_spark.rank.audiences import audiences
+from recsys_spark.rank.cells import ScorerNames, with_sparse
 
 
 def brute_force(shop, variant, length):
@@ -41,6 +43,18 @@ def test_audiences_equal_brute_force_whatever_the_grid(rows):
         for row in made.orderBy("item_id", "rank").collect():
             lists.setdefault(row["item_id"], []).append((row["user_id"], pytest.approx(row["score"])))
         assert brute_force(shop, mixed_variant(), 5) == lists
+
+
+def test_an_audience_is_the_same_among_few_items_at_once_as_among_all(rows, monkeypatch):
+    shop = small_shop(n_users=9, n_items=20, seed=3)
+    names, variant = ScorerNames.of(LAYOUT, mixed_variant().scorers()), mixed_variant()
+    users = with_sparse(rows("user_blocks", *shop.users), rows("boosts", *shop.boosts), None, names.sparse).toArrow()
+    items = rows("item_blocks", *shop.items).where("item_group = 'new'").toArrow()
+    plan = audiences_module.Plan(names.spans, len(names.sparse), variant.mixture(names.all), 4)
+    at_once = audiences_module.audiences_of_cell(plan, items, users)
+    monkeypatch.setattr(audiences_module, "ITEMS_AT_ONCE", 3)
+    assert items.num_rows > 3
+    assert audiences_module.audiences_of_cell(plan, items, users).equals(at_once)
 
 
 def test_known_items_and_a_shop_without_new_ones_have_no_audience(rows):
