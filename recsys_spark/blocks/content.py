@@ -45,15 +45,10 @@ def user_lifts(interactions: DataFrame, item_vectors: DataFrame, weights: np.nda
         prior: pseudo-interactions behind a lift.
     """
     base = base_shares(item_vectors, len(weights))
-    weighed = interactions.select("user_id", "item_id", F.log1p("n_sessions").alias("weight")).join(
+    weighed = interactions.select("user_id", "item_id", F.log1p("n_sessions").cast("float").alias("weight")).join(
         item_vectors.select("item_id", "feature_idx").where(F.size("feature_idx") > 0), on="item_id", how="inner"
     )
-    histories = weighed.groupBy("user_id").agg(
-        F.flatten(F.collect_list("feature_idx")).alias("feature_idx"),
-        F.flatten(F.collect_list(F.array_repeat(F.col("weight").cast("float"), F.size("feature_idx")))).alias(
-            "weights"
-        ),
-    )
+    histories = weighed.groupBy("user_id").agg(F.collect_list(F.struct("weight", "feature_idx")).alias("met"))
     return histories.mapInArrow(partial(_lifts, base=base, weights=weights, prior=prior), LIFT_SCHEMA)
 
 
@@ -102,7 +97,7 @@ def _lifts(
     batches: Iterator[pa.RecordBatch], base: np.ndarray, weights: np.ndarray, prior: float
 ) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        history = csr_rows(batch["feature_idx"], batch["weights"], len(base)).astype(np.float64)
+        history = _history(batch["met"], len(base))
         history.sum_duplicates()
         history.data = weights[history.indices] * np.log1p(history.data / (prior * base[history.indices]))
         history.eliminate_zeros()
@@ -115,6 +110,22 @@ def _lifts(
             ],
             names=["user_id", "feature_idx", "feature_value"],
         )
+
+
+def _history(met: pa.ListArray, n_features: int) -> sp.csr_matrix:
+    """Weights of the features of all that each user met, [users, features] float64; a feature is there once an item.
+
+    Args:
+        met: a list of weight and feature_idx for each user.
+        n_features: how many features there are.
+    """
+    weight, features = met.flatten().flatten()
+    ends = np.append(0, np.cumsum(np.diff(features.offsets.to_numpy())))
+    of_item = np.repeat(weight.to_numpy(zero_copy_only=False).astype(np.float64), np.diff(ends))
+    indices = features.flatten().to_numpy(zero_copy_only=False).astype(np.int64)
+    return sp.csr_matrix(
+        (of_item, indices, ends[met.offsets.to_numpy() - met.offsets[0].as_py()]), (len(met), n_features)
+    )
 
 
 def _best_of_cell(users: pa.Table, items: pa.Table, features: Mapping[str, np.ndarray], per_user: int) -> pa.Table:
