@@ -34,7 +34,8 @@ def run(job: Job) -> None:
     scoring = Scoring(blocks, job.read("boosts"), layout_of(job.read("blocks").collect()), learned)
     shelves = shelf_items(items, job.read("item_vectors"), rank.shelves)
     n_users = users.count()
-    grid = job.grid(n_users, blocks.count())
+    n_items = {row["item_group"]: row["count"] for row in blocks.groupBy("item_group").count().collect()}
+    grid = job.grid(n_users, sum(n_items.values()))
     with keeping() as keep:
         listed = keep(_listed(job, scoring, shelves, grid).select("user_id"))
         source = f"{job.run_id} as of {job.as_of.isoformat() if job.as_of else 'the latest event'}"
@@ -46,7 +47,7 @@ def run(job: Job) -> None:
             found = found.unionByName(before.join(listed, "user_id", "left_anti").select(*found.columns))
         job.write("recommendations", found)
     job.describe("recommend: audiences of new items")
-    across = job.grid_across(blocks.where("item_group = 'new'").count(), n_users)
+    across = job.grid_across(n_items.get("new", 0), n_users)
     found = audiences(users, blocks, scoring.boosts, scoring.layout, learned, rank.audience_length, across)
     job.write("item_audiences", found)
 

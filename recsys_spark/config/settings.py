@@ -239,7 +239,7 @@ class RankSettings(Group):
     )
     audience_length: Annotated[int, Field(ge=1, le=100_000)] = 100
     users_per_task: Count = 20_000
-    """For audiences, also the new items of a task."""
+    """Users of a task; of audiences, its new items too."""
     items_per_task: Count = 100_000
     """There are three copies of a task's items at times: 100,000 of 300 numbers take 360 MB. Fewer items a task mean
     more shards, whose partial lists are shuffled and merged."""

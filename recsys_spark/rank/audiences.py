@@ -22,7 +22,7 @@ from recsys_spark.rank.cells import (
     taken,
     with_sparse,
 )
-from recsys_spark.rank.topn import probability
+from recsys_spark.rank.topn import places, probability
 from recsys_spark.rank.variants import Variant
 
 FOUND = {"item_id": "string", "user_ids": "array<string>", "logits": "array<double>", "routes": "array<string>"}
@@ -59,15 +59,8 @@ def audiences(
     about_new = boosts.join(new.select("item_id"), "item_id", "left_semi")
     users = with_sparse(user_blocks.select("user_id", "route", "vector"), about_new, None, names.sparse)
     found = lay_out(new, users, grid, partial(audiences_of_cell, plan), FOUND, keys=("item_id", "user_id"))
-    placed = F.posexplode(F.arrays_zip("user_ids", "logits", "routes")).alias("place", "found")
-    places = found.select("item_id", placed).select(
-        "item_id",
-        (F.col("place") + 1).alias("rank"),
-        F.col("found.user_ids").alias("user_id"),
-        F.col("found.logits").alias("logit"),
-        F.col("found.routes").alias("route"),
-    )
-    merged = places if grid.item_shards == 1 else _merged(places, length)
+    placed = places(found, {"user_ids": "user_id", "logits": "logit", "routes": "route"})
+    merged = placed if grid.item_shards == 1 else _merged(placed, length)
     return merged.withColumn("score", probability()).select(*table("item_audiences").columns)
 
 
@@ -98,18 +91,18 @@ def audiences_of_cell(plan: Plan, items: pa.Table, users: pa.Table) -> pa.Table:
     everyone = Shelf(np.arange(users.num_rows), plan.length)
     found = []
     for start in range(0, items.num_rows, ITEMS_AT_ONCE):
-        some = slice(start, start + ITEMS_AT_ONCE)
-        asked = item_cell.side.rows(some.start, some.stop), user_cell.side, scorers.rows(some.start, some.stop)
+        stop = start + ITEMS_AT_ONCE
+        asked = item_cell.side.rows(start, stop), user_cell.side, scorers.rows(start, stop)
         best = best_of_tile(*asked, plan.mixture.transposed(), [everyone], _NONE)
-        found.append(_as_table(best, item_cell.ids[some], user_cell.ids, routes))
+        found.append(_as_table(best, item_cell.ids[start:stop], user_cell.ids, routes))
     return pa.concat_tables(found)
 
 
 def _as_table(best: Chosen, item_ids: pa.Array, user_ids: pa.Array, routes: pa.Array) -> pa.Table:
     first = np.flatnonzero(best.rank == 1)
     ends = pa.array(np.append(first, len(best.rank)), pa.int32())
-    places = taken(user_ids, best.item), pa.array(best.logit), taken(routes, best.item)
-    columns = [taken(item_ids, best.user[first]), *[pa.ListArray.from_arrays(ends, one) for one in places]]
+    each = taken(user_ids, best.item), pa.array(best.logit), taken(routes, best.item)
+    columns = [taken(item_ids, best.user[first]), *[pa.ListArray.from_arrays(ends, values) for values in each]]
     return pa.Table.from_arrays(columns, schema=arrow_schema(FOUND))
 
 

@@ -85,9 +85,22 @@ def top_n(
     users = with_sparse(user_blocks.select("user_id", "route", "vector"), boosts, excluded, names.sparse)
     items = _shelved(item_blocks.select("item_id", "item_group", "vector"), shelf_items, list(shelves))
     found = lay_out(users, items, Grid(user_buckets, item_shards), partial(_best_of_cell, plan), FOUND)
-    places = _places(found)
-    merged = places if item_shards == 1 else _merged(places, shelves)
+    placed = places(found, {"item_ids": "item_id", "logits": "logit", "evidence": "evidence"})
+    merged = placed if item_shards == 1 else _merged(placed, shelves)
     return merged.select("variant", "shelf", "user_id", "rank", "item_id", probability(), "route", "evidence")
+
+
+def places(lists: DataFrame, arrays: Mapping[str, str]) -> DataFrame:
+    """One row a place, from lists whose places lie side by side in arrays, best first.
+
+    Args:
+        lists: one row a list.
+        arrays: array column to the name of its element; the other columns stay, and rank (from 1) is added.
+    """
+    kept = [name for name in lists.columns if name not in arrays]
+    placed = lists.select(*kept, F.posexplode(F.arrays_zip(*arrays)).alias("place", "found"))
+    elements = [F.col(f"found.{array}").alias(name) for array, name in arrays.items()]
+    return placed.select(*kept, (F.col("place") + 1).alias("rank"), *elements)
 
 
 def probability() -> Column:
@@ -150,21 +163,6 @@ def _evidence(contributions: np.ndarray, scorers: Sequence[str]) -> pa.MapArray:
     offsets = np.searchsorted(rows, np.arange(len(contributions) + 1))
     names = taken(pa.array(scorers, pa.string()), columns)
     return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), names, pa.array(contributions[rows, columns]))
-
-
-def _places(found: DataFrame) -> DataFrame:
-    """One row a place."""
-    placed = F.posexplode(F.arrays_zip("item_ids", "logits", "evidence")).alias("place", "found")
-    return found.select("variant", "shelf", "user_id", "route", placed).select(
-        "variant",
-        "shelf",
-        "user_id",
-        (F.col("place") + 1).alias("rank"),
-        F.col("found.item_ids").alias("item_id"),
-        F.col("found.logits").alias("logit"),
-        "route",
-        F.col("found.evidence").alias("evidence"),
-    )
 
 
 def _merged(found: DataFrame, shelves: Mapping[str, tuple[int, bool]]) -> DataFrame:
