@@ -24,6 +24,7 @@ from benchmarks.session import local_session
 from recsys_spark.config.settings import AlsSettings, RankSettings
 from recsys_spark.kernels.arrow import matrix
 from recsys_spark.kernels.grid import Grid
+from recsys_spark.kernels.keep import let_go_of_rdds
 from recsys_spark.warm.als import fit_als, ratings
 from recsys_spark.warm.fold_in import fold_in
 
@@ -68,8 +69,9 @@ def ours(size: Size, data: Path, out: Path) -> Work:
     settings = SETTINGS.model_dump(include={"regularization", "alpha", "browse_weight", "seed", "checkpoint"})
 
     def work() -> None:
-        learned = fit_als(met, users, items, rank=size.rank, iterations=size.iterations, **settings)
-        learned.write.parquet(str(out / "item"))
+        with let_go_of_rdds(met.sparkSession):
+            learned = fit_als(met, users, items, rank=size.rank, iterations=size.iterations, **settings)
+            learned.write.parquet(str(out / "item"))
         factors = met.sparkSession.read.parquet(str(out / "item"))
         grid = Grid.of(users.count(), items.count(), RANK.users_per_task, RANK.items_per_task, 2)
         sizes = {"rank": size.rank, "regularization": SETTINGS.regularization, "alpha": SETTINGS.alpha}

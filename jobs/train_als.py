@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from jobs.command import run_job
 from jobs.context import Job
+from recsys_spark.kernels.keep import let_go_of_rdds
 from recsys_spark.warm.als import fit_als, ratings
 from recsys_spark.warm.fold_in import fold_in
 
@@ -16,19 +17,20 @@ def run(job: Job) -> None:
     """Learn the factors of items, and fold users in; an update folds those in who changed."""
     settings, met = job.settings.als, job.read("interactions")
     if job.base is None:
-        factors = fit_als(
-            met,
-            job.read("user_profiles"),
-            job.read("item_vectors"),
-            rank=settings.rank,
-            iterations=settings.iterations,
-            regularization=settings.regularization,
-            alpha=settings.alpha,
-            browse_weight=settings.browse_weight,
-            seed=settings.seed,
-            checkpoint=settings.checkpoint,
-        )
-        job.write("item_factors", factors)
+        with let_go_of_rdds(job.spark):
+            factors = fit_als(
+                met,
+                job.read("user_profiles"),
+                job.read("item_vectors"),
+                rank=settings.rank,
+                iterations=settings.iterations,
+                regularization=settings.regularization,
+                alpha=settings.alpha,
+                browse_weight=settings.browse_weight,
+                seed=settings.seed,
+                checkpoint=settings.checkpoint,
+            )
+            job.write("item_factors", factors)
     users, items = job.changed(job.read("user_profiles")), job.read("item_factors")
     found = fold_in(
         ratings(job.changed(met), settings.browse_weight),

@@ -21,17 +21,19 @@ if [[ -z $submit ]]; then
     [[ -x .venv/bin/spark-submit ]] && submit=.venv/bin/spark-submit
 fi
 
-# Executors unpickle functions of these packages, so the code travels with the job.
+# Executors unpickle functions of these packages, so the code travels with the job. It takes its place whole: executors
+# of a job that was submitted before fetch the file when they start.
 mkdir -p build
 package=build/recsys_spark.zip
-rm -f "$package"
 "${PYTHON:-python3}" - "$package" <<'PY'
-import pathlib, sys, zipfile
-with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as archive:
+import os, pathlib, sys, zipfile
+made = f"{sys.argv[1]}.{os.getpid()}"
+with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
     for room in ("jobs", "recsys_spark"):
         for path in sorted(pathlib.Path(room).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 archive.write(path)
+os.replace(made, sys.argv[1])
 PY
 
 options=(--properties-file deploy/spark/spark-defaults.conf --py-files "$package")

@@ -1,11 +1,12 @@
-"""Frames that are computed once, read several times, and survive the loss of an executor."""
+"""What is computed once, read several times, and let go of: frames of ours, and what Spark's own models hold."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 Keep = Callable[[DataFrame], DataFrame]
 """Marks a frame to be held, from its first reading on; ``unpersist`` lets go of it early."""
@@ -29,3 +30,22 @@ def keeping() -> Iterator[Keep]:
     finally:
         for frame in kept:
             frame.unpersist()
+
+
+@contextmanager
+def let_go_of_rdds(spark: SparkSession) -> Iterator[None]:
+    """Let go, at the end of the ``with``, of all RDDs that it caused to be held on the executors.
+
+    Spark's ALS holds its blocks of ratings until the driver's JVM happens to collect garbage.
+    """
+    before = set(_held_rdds(spark))
+    try:
+        yield
+    finally:
+        for number, rdd in _held_rdds(spark).items():
+            if number not in before:
+                rdd.unpersist(False)
+
+
+def _held_rdds(spark: SparkSession) -> dict[int, Any]:
+    return dict(spark.sparkContext._jsc.getPersistentRDDs())

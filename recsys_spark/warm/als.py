@@ -28,6 +28,8 @@ def fit_als(
 ) -> DataFrame:
     """Factors of all items with events, after contract ``item_factors``; maybe no row.
 
+    What the fit holds on the executors serves the reading of these rows; see ``keep.let_go_of_rdds``.
+
     Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets" (2008): confidence is
     1 + alpha · r, here with r = log(1 + n_sessions), times ``browse_weight`` for pairs without a purchase. Spark scales
     the regularisation of a user or item by the number of its interactions (Zhou et al., 2008).
@@ -56,8 +58,9 @@ def fit_als(
     if rated.isEmpty():  # a day on which nobody that may be learned from did anything
         return items.select("item_id", F.array().cast("array<float>").alias("factors")).limit(0)
     blocks = min(int(spark.conf.get("spark.sql.shuffle.partitions", "8") or 8), MAX_BLOCKS)
-    # Spark solves for the users last, and folding in repeats that. Where the two change places nothing is repeated, but
-    # from random items the objective falls more slowly than from random users.
+    # Spark solves for the users last, which folding in does here. Where the final factors are not to be stored, it
+    # leaves that solution to whoever reads it. (Where users and items change places it solves for the items last, but
+    # from random items the objective falls more slowly than from random users.)
     model = ALS(
         rank=rank,
         maxIter=iterations,
@@ -71,6 +74,7 @@ def fit_als(
         numUserBlocks=blocks,
         numItemBlocks=blocks,
         checkpointInterval=5 if checkpoint else -1,
+        finalStorageLevel="NONE",
     ).fit(rated.select("user_idx", "item_idx", "rating"))
     factors = model.itemFactors.select(F.col("id").alias("item_idx"), F.col("features").alias("factors"))
     return factors.join(items, "item_idx", "inner").select("item_id", "factors")

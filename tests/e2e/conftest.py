@@ -44,7 +44,7 @@ def refreshed(tmp_path_factory: pytest.TempPathFactory) -> Refreshed:
     conf.write_text(yaml.safe_dump(settings(folder)))
     log = folder / "driver.log"
     ended = end_of(submit("refresh", "--conf", str(conf), "--run-id", "e2e", log=log), log, timeout=1500)
-    assert ended.code == 0, ended.output[-9000:]
+    assert ended.code == 0, ended.told()
     return Refreshed(folder / "lake", conf, "e2e", ended.output)
 
 

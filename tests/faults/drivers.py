@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,11 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
+import pyspark
 from pyspark.sql import SparkSession
 
 from recsys_spark.lake import Lake
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+EXECUTOR_LOGS = Path(pyspark.__file__).parent / "work"
 # A driver lives for a minute or less: what the second compiler and a parallel collector save later, it never gets back.
 SHORT_LIVED_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
@@ -28,6 +31,16 @@ class Ended:
 
     code: int
     output: str
+
+    def told(self, lines: int = 12) -> str:
+        """The first complaints of the driver, and the last words of the executor that was started last.
+
+        What the driver prints at its end is about stopping, seldom about the cause.
+        """
+        complaints = [line for line in self.output.splitlines() if re.match(r"\S.*(ERROR|Error|Exception|error:)", line)]
+        logs = sorted(EXECUTOR_LOGS.glob("app-*/*/stderr"), key=lambda log: log.stat().st_mtime)
+        last = logs[-1].read_text(encoding="utf-8", errors="replace").splitlines() if logs else ["none was started"]
+        return "\n".join([f"exit code {self.code}", *complaints[:lines], "last executor:", *last[-lines:]])
 
 
 def start_driver(module: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
@@ -43,6 +56,8 @@ def submit(job: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
         "SPARK_SUBMIT_OPTIONS": "--master local-cluster[2,1,2048] --driver-memory 2g "
         "--conf spark.executor.memory=2g --conf spark.ui.enabled=false",
         "PYSPARK_PYTHON": sys.executable,
+        # Executors call the driver at this address; that of a network card may be behind a wall or go away.
+        "SPARK_LOCAL_IP": "127.0.0.1",
     }
     return _start(["deploy/spark/submit.sh", job, *arguments], given, log)
 

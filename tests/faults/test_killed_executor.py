@@ -46,7 +46,7 @@ def calm(make_shop) -> tuple[Shop, str]:
     """A shop after a submitted refresh that nothing happened to, and what the refresh printed."""
     shop = make_shop(with_every_kind_of_block)
     ended = end_of(submit("refresh", *shop.arguments(), log=shop.log), shop.log)
-    assert ended.code == 0, ended.output
+    assert ended.code == 0, ended.told()
     return shop, ended.output
 
 
@@ -62,7 +62,7 @@ def test_steps_that_lose_an_executor_each_make_the_same_tables(calm, share, spar
             kill_an_executor(driver, shop.log, step, share * seconds_of(output, step))
     finally:
         ended = end_of(driver, shop.log)
-    assert ended.code == 0, ended.output
+    assert ended.code == 0, ended.told()
     assert len(re.findall("Lost executor .* exited with code 137", ended.output)) == len(STEPS)
     found, expected = (Published.of(one.lake(spark)) for one in (shop, undisturbed))
     assert found.digests.keys() == expected.digests.keys()

@@ -7,6 +7,7 @@ from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import conform
 from recsys_spark.errors import ContractError
 from recsys_spark.kernels.grid import Grid
+from recsys_spark.kernels.keep import let_go_of_rdds
 from recsys_spark.warm.als import fit_als, ratings
 from recsys_spark.warm.fold_in import fold_in
 
@@ -51,6 +52,17 @@ def test_a_seed_repeats_the_factors(shop):
     for item, factors in first.items():
         assert factors.shape == (2,)
         np.testing.assert_allclose(factors, second[item], rtol=1e-5, atol=1e-6)
+
+
+def test_nothing_of_a_fit_is_held_once_its_factors_are_read(shop, spark):
+    def held():
+        return set(spark.sparkContext._jsc.getPersistentRDDs())
+
+    before = held()
+    with let_go_of_rdds(spark):
+        assert fit_als(*shop, **SETTINGS).count() == 6
+        assert held() > before
+    assert held() == before
 
 
 def test_users_are_folded_in_as_the_last_half_step_of_spark_solves_them(shop):
