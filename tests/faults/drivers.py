@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 from recsys_spark.lake import Lake
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+COMPLAINT = re.compile(r"\S.*(ERROR|Error|Exception|error:)")
 EXECUTOR_LOGS = Path(pyspark.__file__).parent / "work"
 # A driver lives for a minute or less: what the second compiler and a parallel collector save later, it never gets back.
 SHORT_LIVED_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
@@ -37,7 +38,7 @@ class Ended:
 
         What the driver prints at its end is about stopping, seldom about the cause.
         """
-        complaints = [line for line in self.output.splitlines() if re.match(r"\S.*(ERROR|Error|Exception|error:)", line)]
+        complaints = [line for line in self.output.splitlines() if COMPLAINT.match(line)]
         logs = sorted(EXECUTOR_LOGS.glob("app-*/*/stderr"), key=lambda log: log.stat().st_mtime)
         last = logs[-1].read_text(encoding="utf-8", errors="replace").splitlines() if logs else ["none was started"]
         return "\n".join([f"exit code {self.code}", *complaints[:lines], "last executor:", *last[-lines:]])
