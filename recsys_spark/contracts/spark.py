@@ -67,11 +67,14 @@ def conform(contract: Contract, frame: DataFrame) -> DataFrame:
     Raises:
         ContractError: columns or types differ; the message lists every difference.
     """
-    lines = differences(contract, frame.schema)
+    schema = frame.schema
+    lines = differences(contract, schema)
     if lines:
         listed = "\n  ".join(lines)
         raise ContractError(
             f"table {contract.name} does not match its contract:\n  {listed}\n"
             f"Change the step that makes it ({contract.made_by}), or the contract in recsys_spark/contracts/."
         )
+    if [(f.name, f.metadata) for f in schema.fields] == [(f.name, {"comment": f.comment}) for f in contract.fields]:
+        return frame
     return frame.select(*[F.col(f.name).alias(f.name, metadata={"comment": f.comment}) for f in contract.fields])
