@@ -21,20 +21,22 @@ if [[ -z $submit ]]; then
     [[ -x .venv/bin/spark-submit ]] && submit=.venv/bin/spark-submit
 fi
 
-# Executors unpickle functions of these packages, so the code travels with the job. It takes its place whole: executors
-# of a job that was submitted before fetch the file when they start.
+# Executors unpickle functions of these packages, so the code travels with the job. Driver and executors import from the
+# package for as long as the job runs: it is named by what it holds, and never written twice.
 mkdir -p build
-package=build/recsys_spark.zip
-"${PYTHON:-python3}" - "$package" <<'PY'
-import os, pathlib, sys, zipfile
-made = f"{sys.argv[1]}.{os.getpid()}"
+package=$("${PYTHON:-python3}" - <<'PY'
+import hashlib, os, pathlib, zipfile
+made = pathlib.Path(f"build/{os.getpid()}.part")
 with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
     for room in ("jobs", "recsys_spark"):
         for path in sorted(pathlib.Path(room).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 archive.write(path)
-os.replace(made, sys.argv[1])
+package = pathlib.Path(f"build/recsys_spark-{hashlib.sha256(made.read_bytes()).hexdigest()[:16]}.zip")
+made.unlink() if package.exists() else made.replace(package)
+print(package)
 PY
+)
 
 options=(--properties-file deploy/spark/spark-defaults.conf --py-files "$package")
 if [[ -n ${RECSYS_ENVIRONMENT:-} ]]; then

@@ -103,6 +103,11 @@ def test_a_failing_step_shows_the_log_and_keeps_the_exit_code(tmp_path):
 
 
 def test_submit_sends_the_packages_with_the_job(tmp_path):
+    submitted(tmp_path)
+
+
+def submitted(tmp_path):
+    """The package of a job that was submitted with everything that can be asked for."""
     submit = script(tmp_path / "spark-submit", 'echo "$@"')
     ended = run(
         "deploy/spark/submit.sh", "refresh", "--run-id", "x",
@@ -111,7 +116,17 @@ def test_submit_sends_the_packages_with_the_job(tmp_path):
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip().endswith("--master yarn jobs/refresh.py --run-id x")
     assert "--archives env.tar.gz#environment" in ended.stdout
-    assert "recsys_spark/contracts/tables.py" in zipfile.ZipFile(ROOT / "build" / "recsys_spark.zip").namelist()
+    package = ROOT / re.search(r"--py-files (\S+)", ended.stdout)[1]
+    assert "recsys_spark/contracts/tables.py" in zipfile.ZipFile(package).namelist()
+    return package
+
+
+def test_a_job_that_runs_keeps_its_package_when_another_one_is_submitted(tmp_path):
+    package = submitted(tmp_path)
+    before = package.stat()
+    assert submitted(tmp_path) == package
+    assert (package.stat().st_ino, package.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert not list(package.parent.glob("*.part"))
 
 
 def test_submit_refuses_a_job_that_does_not_exist():
