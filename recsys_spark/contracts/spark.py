@@ -75,6 +75,7 @@ def conform(contract: Contract, frame: DataFrame) -> DataFrame:
             f"table {contract.name} does not match its contract:\n  {listed}\n"
             f"Change the step that makes it ({contract.made_by}), or the contract in recsys_spark/contracts/."
         )
-    if [(f.name, f.metadata) for f in schema.fields] == [(f.name, {"comment": f.comment}) for f in contract.fields]:
+    wanted = [(f.name, f.metadata) for f in spark_schema(contract).fields]
+    if [(f.name, f.metadata) for f in schema.fields] == wanted:  # a table as a lake has it
         return frame
-    return frame.select(*[F.col(f.name).alias(f.name, metadata={"comment": f.comment}) for f in contract.fields])
+    return frame.select(*[F.col(name).alias(name, metadata=metadata) for name, metadata in wanted])

@@ -33,17 +33,17 @@ class Ended:
     code: int
     output: str
 
-    def told(self, lines: int = 12) -> str:
+    def told(self) -> str:
         """The driver's first complaints and its first trace, and the last words of the executor that was started last.
 
         What the driver prints at its end is about stopping, and no cause: a cluster in one process then says that the
         master removed the application, also after a run that went well.
         """
-        complaints = [line for line in self.output.splitlines() if COMPLAINT.match(line)][:lines]
+        complaints = [line for line in self.output.splitlines() if COMPLAINT.match(line)]
         trace = self.output.partition("Traceback (most recent call last)")[2].splitlines()
         logs = sorted(EXECUTOR_LOGS.glob("app-*/*/stderr"), key=lambda log: log.stat().st_mtime)
         last = logs[-1].read_text(encoding="utf-8", errors="replace").splitlines() if logs else ["none was started"]
-        parts = {"complaints": complaints, "trace": trace[: 4 * lines], "last executor": last[-lines:]}
+        parts = {"complaints": complaints[:12], "trace": trace[:48], "last executor": last[-12:]}
         return "\n".join([f"exit code {self.code}", *[f"{name}: " + "\n".join(part) for name, part in parts.items()]])
 
 
