@@ -15,7 +15,8 @@ import time
 
 import numpy as np
 
-from recsys_spark.kernels.tiles import Mixture, Pairs, Scorers, Shelf, Side, top_n
+from recsys_spark.kernels.scoring import Mixture, Pairs, Scorers, Shelf, Side
+from recsys_spark.kernels.tiles import top_n
 
 USERS, ITEMS, SEEN = 512, 100_000, 20
 CASES = ((128, 10), (128, 100), (256, 10))

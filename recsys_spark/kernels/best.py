@@ -26,64 +26,81 @@ def largest(scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Best:
-    """Each row's ``count`` largest scores among columns that come in blocks, in ascending order of the columns.
+    """Each row's ``count`` largest scores among columns that come in blocks, in any order of blocks.
 
-    A block is compared with what each row must beat, its count-th largest score so far, while it is still in the
-    processor's cache; only what beats it is kept. The result is that of ``largest`` over all columns.
+    A block is compared with what each row must reach, its count-th largest score so far, while it is still in the
+    processor's cache; only what reaches it is kept. The result is that of ``largest`` over all columns in ascending
+    order.
     """
 
     def __init__(self, n_rows: int, count: int) -> None:
         self._n_rows, self._count = n_rows, count
-        self._floor = np.full(n_rows, -np.inf, np.float32)
+        self.floor = np.full(n_rows, np.finfo(np.float32).min, np.float32)
+        """[rows]: what a score must reach to be of use."""
         self._rows = [np.empty(0, np.int32)]
         self._columns = [np.empty(0, np.int64)]
         self._scores = [np.empty(0, np.float32)]
         self._n_waiting = 0
 
-    def push(self, scores: np.ndarray, columns: np.ndarray) -> None:
-        """Take a block of scores [rows, n] float32 of these columns [n], which lie beyond all that came before."""
-        above = np.flatnonzero(scores > self._floor[:, None])
-        if len(above) > self._n_rows * self._count:  # more than can be of use, as of the first block
-            rows, places = largest(np.where(scores > self._floor[:, None], scores, -np.inf), self._count)
-            above = np.sort(rows * scores.shape[1] + places)
-        if len(above) == 0:
-            return
-        rows, places = np.divmod(above.astype(np.int32), np.int32(scores.shape[1]))
-        self._rows.append(rows)
-        self._columns.append(columns[places])
-        self._scores.append(scores.ravel()[above])
-        self._n_waiting += len(above)
-        if self._n_waiting >= self._n_rows * self._count:
-            self._settle()
+    def push(self, scores: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> None:
+        """Take a block of scores [n rows, n columns] float32 of these rows and of these columns, which ascend."""
+        reached = scores >= self.floor[rows][:, None]
+        above = np.flatnonzero(reached)
+        if len(above) > len(rows) * self._count:  # more than can be of use, as of the first block
+            within, places = largest(np.where(reached, scores, -np.inf), self._count)
+        else:
+            within, places = np.divmod(above.astype(np.int32), np.int32(scores.shape[1]))
+        if len(within):
+            self._keep(rows[within], columns[places], scores[within, places])
+
+    def push_pairs(self, scores: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> None:
+        """Take single scores [n] of these columns and rows."""
+        reached = scores >= self.floor[rows]
+        if reached.any():
+            self._keep(rows[reached], columns[reached], scores[reached])
 
     def found(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows, ascending, and columns, ascending within a row, of the largest scores."""
         self._settle()
-        return self._rows[0].astype(np.int64), self._columns[0]
+        order = np.lexsort((self._columns[0], self._rows[0]))
+        return self._rows[0][order].astype(np.int64), self._columns[0][order]
+
+    def _keep(self, rows: np.ndarray, columns: np.ndarray, scores: np.ndarray) -> None:
+        self._rows.append(rows)
+        self._columns.append(columns)
+        self._scores.append(scores)
+        self._n_waiting += len(rows)
+        if self._n_waiting >= self._n_rows * self._count:
+            self._settle()
 
     def _settle(self) -> None:
-        """Keep each row's largest scores and raise what it must beat."""
+        """Keep each row's largest scores and raise what it must reach."""
         rows, columns, scores = (np.concatenate(parts) for parts in (self._rows, self._columns, self._scores))
-        # Parts came in ascending order of columns, which a stable sort by row keeps.
         order = np.argsort(rows.astype(np.uint16 if self._n_rows < 2**16 else rows.dtype), kind="stable")
         rows, columns, scores = rows[order], columns[order], scores[order]
         held = np.bincount(rows, minlength=self._n_rows)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(held) - held, held)
         width = max(int(held.max(initial=0)), self._count)
-        padded = np.full((self._n_rows, width), -np.inf, np.float32)
+        padded = np.full((self._n_rows, width), np.finfo(np.float32).min, np.float32)
         padded[rows, within] = scores
-        self._floor = np.partition(padded, width - self._count, axis=1)[:, width - self._count]
-        kept = _first_of_ties(rows, scores, self._floor[rows], self._n_rows, self._count)
+        self.floor = np.partition(padded, width - self._count, axis=1)[:, width - self._count]
+        kept = _first_of_ties(rows, columns, scores, self.floor[rows], self._n_rows, self._count)
         self._rows, self._columns, self._scores = [rows[kept]], [columns[kept]], [scores[kept]]
         self._n_waiting = 0
 
 
-def _first_of_ties(rows: np.ndarray, scores: np.ndarray, floor: np.ndarray, n_rows: int, count: int) -> np.ndarray:
-    """Mask of the scores that reach their row's floor, of those at it no more than fill the row's ``count``."""
+def _first_of_ties(
+    rows: np.ndarray, columns: np.ndarray, scores: np.ndarray, floor: np.ndarray, n_rows: int, count: int
+) -> np.ndarray:
+    """Mask of the scores that reach their row's floor; of those at it the lowest columns that fill the row's ``count``.
+
+    The rows ascend.
+    """
     kept = scores >= floor
     too_many = np.bincount(rows[kept], minlength=n_rows) > count
     if too_many.any():
         at_floor = np.flatnonzero(kept & (scores == floor) & too_many[rows])
+        at_floor = at_floor[np.lexsort((columns[at_floor], rows[at_floor]))]
         free = count - np.bincount(rows[scores > floor], minlength=n_rows)
         tied = rows[at_floor]
         place = np.arange(len(tied)) - np.searchsorted(tied, tied)

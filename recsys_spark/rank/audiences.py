@@ -12,7 +12,8 @@ from pyspark.sql import functions as F
 
 from recsys_spark.contracts import table
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
-from recsys_spark.kernels.tiles import Chosen, Mixture, Pairs, Scorers, Shelf
+from recsys_spark.kernels.scoring import Mixture, Pairs, Scorers, Shelf
+from recsys_spark.kernels.tiles import Chosen
 from recsys_spark.kernels.tiles import top_n as best_of_tile
 from recsys_spark.rank.cells import (
     ItemCell,

@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 
 from recsys_spark.kernels.best import largest
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
-from recsys_spark.kernels.tiles import Pairs, Side, tile_rows
+from recsys_spark.kernels.scoring import Pairs, Side
+from recsys_spark.kernels.tiles import tile_rows
 from recsys_spark.rank.cells import (
     ItemCell,
     ScorerNames,

@@ -16,7 +16,7 @@ from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from recsys_spark.kernels.arrow import matrix
-from recsys_spark.kernels.tiles import Pairs, Scorers, Side
+from recsys_spark.kernels.scoring import Pairs, Scorers, Side
 from recsys_spark.rank.variants import ITEM_GROUPS, ROUTES
 
 BOOST_ARRAYS = (("item_id", "boost_items"), ("code", "boost_scorers"), ("value", "boost_values"))

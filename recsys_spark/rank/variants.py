@@ -9,7 +9,7 @@ import numpy as np
 from pyspark.sql import Row
 
 from recsys_spark.errors import ContractError
-from recsys_spark.kernels.tiles import Mixture
+from recsys_spark.kernels.scoring import Mixture
 
 ROUTES = ("cold", "inactive", "warm", "warming")
 ITEM_GROUPS = ("established", "new")

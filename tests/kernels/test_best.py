@@ -60,7 +60,7 @@ def test_blocks_give_what_the_whole_matrix_gives(seed, count, widths, spread):
     scores[0] = np.sort(scores[0])  # each block better than all before
     found = Best(5, count)
     for part in np.split(np.arange(sum(widths)), np.cumsum(widths)[:-1]):
-        found.push(scores[:, part], part)
+        found.push(scores[:, part], part, np.arange(5))
     rows, columns = found.found()
     assert list(zip(rows, columns, strict=True)) == sorted(zip(*largest(scores, count), strict=True))
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_spark.kernels import tiles
-from recsys_spark.kernels.best import largest
-from recsys_spark.kernels.tiles import Mixture, Pairs, Scorers, Shelf, Side, top_n
+from recsys_spark.kernels import search, tiles
+from recsys_spark.kernels.best import Best, largest
+from recsys_spark.kernels.scoring import Mixture, Pairs, Scorers, Shelf, Side
+from recsys_spark.kernels.tiles import top_n
 
 NONE = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
@@ -40,10 +44,10 @@ def chosen_of(chosen, shelf):
 def random_case(seed, n_users, n_items, value_range):
     """Small integers, so that scores are exact and ties are many."""
     rng = np.random.default_rng(seed)
-    users = Side(rng.integers(0, value_range, (n_users, 5)).astype(np.float32), rng.integers(0, 2, n_users))
-    items = Side(rng.integers(0, value_range, (n_items, 5)).astype(np.float32), rng.integers(0, 2, n_items))
+    users = Side(rng.integers(1 - value_range, value_range, (n_users, 5)).astype(np.float32), rng.integers(0, 2, n_users))
+    items = Side(rng.integers(1 - value_range, value_range, (n_items, 5)).astype(np.float32), rng.integers(0, 2, n_items))
     pairs = [Pairs.of(*np.nonzero(mask := rng.random((n_users, n_items)) < 0.2), np.ones(mask.sum())) for _ in "bx"]
-    scorers = Scorers(((0, 3), (3, 2)), (pairs[0],))
+    scorers = Scorers(((0, 4), (4, 1)), (pairs[0],))
     mixture = Mixture(
         rng.integers(0, 3, (2, 2, 3)).astype(float),
         rng.integers(1, 3, (2, 2)).astype(float),
@@ -54,13 +58,36 @@ def random_case(seed, n_users, n_items, value_range):
     return users, items, scorers, mixture, shelves, pairs[1]
 
 
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), n_users=st.integers(1, 6), n_items=st.integers(1, 40), spread=st.integers(1, 4))
-def test_top_n_equals_brute_force_with_ties_masks_exclusions_and_boosts(seed, n_users, n_items, spread):
+CASES = {
+    "seed": st.integers(0, 10_000),
+    "n_users": st.integers(1, 6),
+    "n_items": st.integers(1, 40),
+    "spread": st.integers(1, 4),
+}
+
+
+def assert_equals_brute_force(seed, n_users, n_items, spread):
     users, items, scorers, mixture, shelves, excluded = random_case(seed, n_users, n_items, spread)
     chosen = top_n(users, items, scorers, mixture, shelves, excluded)
     for place, shelf in enumerate(shelves):
         assert chosen_of(chosen, place) == brute_force(users, items, scorers, mixture, shelf, excluded)
+
+
+@settings(max_examples=60, deadline=None)
+@given(**CASES)
+def test_top_n_equals_brute_force_with_ties_masks_exclusions_and_boosts(**case):
+    assert_equals_brute_force(**case)
+
+
+@settings(max_examples=200, deadline=None)
+@given(largest_block=st.integers(1, 7), **CASES)
+def test_what_is_left_out_of_blocks_of_a_few_items_changes_nothing(largest_block, **case):
+    # Nothing is scored again beyond the list's length, so that a list's last place decides what is left out.
+    with (
+        mock.patch.multiple(search, SMALLEST=largest_block // 2 + 1, LARGEST=largest_block, SLACK=0),
+        mock.patch.object(tiles, "SLACK", 0),
+    ):
+        assert_equals_brute_force(**case)
 
 
 def test_tiles_of_one_row_find_what_one_tile_finds(monkeypatch):
@@ -90,6 +117,54 @@ def test_saturated_probabilities_still_rank_by_the_logit():
     items = Side(np.array([[100], [200]], np.float32), np.array([0, 0]))
     mixture = Mixture(np.ones((1, 1, 1)), np.ones((1, 1)), np.zeros((1, 1)))
     assert top_n(users, items, Scorers(((0, 1),)), mixture, [Shelf(np.arange(2), 1)], NONE).item.tolist() == [1]
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """How many scores each block of a search had."""
+    counts = []
+
+    class Counting(Best):
+        def push(self, scores, columns, rows):
+            counts.append(scores.size)
+            super().push(scores, columns, rows)
+
+    monkeypatch.setattr(search, "Best", Counting)
+    return counts
+
+
+def of_falling_length(n_items=20_000, width=8):
+    """Two users, and items the later the shorter, in an order that tells nothing of it."""
+    rng = np.random.default_rng(0)
+    lengths = rng.permutation(1 / np.arange(1, n_items + 1))
+    items = rng.standard_normal((n_items, width)).astype(np.float32) * lengths[:, None].astype(np.float32)
+    users = rng.standard_normal((2, width)).astype(np.float32)
+    mixture = Mixture(np.ones((1, 1, 2)), np.ones((1, 1)), np.zeros((1, 1)))
+    return Side(users, np.zeros(2, np.int64)), Side(items, np.zeros(n_items, np.int64)), lengths, mixture
+
+
+def test_items_that_are_too_short_for_a_list_are_not_multiplied(scored):
+    users, items, _, mixture = of_falling_length()
+    shelves = [Shelf(np.arange(len(items.kinds)), 10)]
+    chosen = top_n(users, items, Scorers(((0, 8),), (NONE,)), mixture, shelves, NONE)
+    scores = users.vectors.astype(float) @ items.vectors.astype(float).T
+    assert chosen.item.reshape(2, 10).tolist() == np.argsort(-scores, axis=1)[:, :10].tolist()
+    assert sum(scored) < 0.05 * scores.size
+
+
+def test_a_short_item_with_a_boost_is_found_where_its_block_is_left_out(scored):
+    users, items, lengths, mixture = of_falling_length()
+    shortest = np.argsort(lengths)[:3]
+    boosts = Pairs.of(np.array([1, 1, 0]), shortest, np.array([50.0, 40.0, 1e-6]))
+    barred = Pairs.of(np.array([1]), shortest[:1], np.ones(1))
+    shelves = [Shelf(np.arange(len(items.kinds)), 10), Shelf(np.arange(len(items.kinds)), 10, exclude=True)]
+    chosen = top_n(users, items, Scorers(((0, 8),), (boosts,)), mixture, shelves, barred)
+    first = [chosen.item[(chosen.shelf == shelf) & (chosen.user == 1)][:2].tolist() for shelf in (0, 1)]
+    assert first[0] == shortest[:2].tolist()
+    assert first[1][0] == shortest[1]
+    assert shortest[0] not in chosen.item[chosen.shelf == 1]
+    assert shortest[2] not in chosen.item
+    assert sum(scored) < 0.1 * 2 * len(items.kinds)  # of each of two shelves
 
 
 def test_roles_can_be_swapped():
