@@ -52,7 +52,7 @@ class Size:
 
 def prepare(size: Size, data: Path) -> None:
     """Interactions, positions of users and items, and one held-out item for each of JUDGED users."""
-    user, item, sessions, held_out = _interactions(size)
+    user, item, sessions, held_out = interactions(size)
     columns = {"user_id": _ids("u", user), "item_id": _ids("i", item), "n_sessions": pa.array(sessions)}
     bought = pa.array((sessions > 1).astype(np.int64))
     pq.write_table(pa.table({**columns, "n_purchases": bought}), data / "interactions.parquet", row_group_size=100_000)
@@ -169,12 +169,12 @@ def _ratings(met: DataFrame, users: DataFrame, items: DataFrame) -> DataFrame:
 
 def _matrix(size: Size) -> sp.csr_matrix:
     """The ratings [users, items] of the interactions."""
-    user, item, sessions, _ = _interactions(size)
+    user, item, sessions, _ = interactions(size)
     values = np.log1p(sessions) * np.where(sessions > 1, 1.0, SETTINGS.browse_weight)
     return sp.csr_matrix((values, (user, item)), shape=(size.users, size.items))
 
 
-def _interactions(size: Size) -> tuple[np.ndarray, ...]:
+def interactions(size: Size) -> tuple[np.ndarray, ...]:
     """User, item and sessions of every pair that met, and the held-out item of each of the first users."""
     random = np.random.default_rng(0)
     user = random.integers(0, size.users, size.events)

@@ -75,6 +75,39 @@ def top_n(
     Raises:
         SettingsError: no variant or shelf is given, or a name repeats.
     """
+    found = lists_by_shard(
+        user_blocks,
+        item_blocks,
+        boosts,
+        layout,
+        shelf_items,
+        excluded,
+        variants,
+        shelves,
+        user_buckets,
+        item_shards,
+    )
+    placed = places(found, {"item_ids": "item_id", "logits": "logit", "evidence": "evidence"})
+    merged = placed if item_shards == 1 else _merged(placed, shelves)
+    return merged.select("variant", "shelf", "user_id", "rank", "item_id", probability(), "route", "evidence")
+
+
+def lists_by_shard(
+    user_blocks: DataFrame,
+    item_blocks: DataFrame,
+    boosts: DataFrame,
+    layout: dict[str, tuple[int, int]],
+    shelf_items: DataFrame,
+    excluded: DataFrame | None,
+    variants: Sequence[Variant],
+    shelves: Mapping[str, tuple[int, bool]],
+    user_buckets: int,
+    item_shards: int,
+) -> DataFrame:
+    """What :func:`top_n` lays out place by place, as FOUND: one row a list and shard of items.
+
+    Arguments and errors are those of :func:`top_n`.
+    """
     _check(variants, shelves)
     names = ScorerNames.of(layout, set().union(*[variant.scorers() for variant in variants]))
     plan = _Plan(
@@ -85,10 +118,7 @@ def top_n(
     )
     users = with_sparse(user_blocks.select("user_id", "route", "vector"), boosts, excluded, names.sparse)
     items = _shelved(item_blocks.select("item_id", "item_group", "vector"), shelf_items, list(shelves))
-    found = lay_out(users, items, Grid(user_buckets, item_shards), partial(_best_of_cell, plan), FOUND)
-    placed = places(found, {"item_ids": "item_id", "logits": "logit", "evidence": "evidence"})
-    merged = placed if item_shards == 1 else _merged(placed, shelves)
-    return merged.select("variant", "shelf", "user_id", "rank", "item_id", probability(), "route", "evidence")
+    return lay_out(users, items, Grid(user_buckets, item_shards), partial(_best_of_cell, plan), FOUND)
 
 
 def places(lists: DataFrame, arrays: Mapping[str, str]) -> DataFrame:

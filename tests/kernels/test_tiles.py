@@ -44,8 +44,12 @@ def chosen_of(chosen, shelf):
 def random_case(seed, n_users, n_items, value_range):
     """Small integers, so that scores are exact and ties are many."""
     rng = np.random.default_rng(seed)
-    users = Side(rng.integers(1 - value_range, value_range, (n_users, 5)).astype(np.float32), rng.integers(0, 2, n_users))
-    items = Side(rng.integers(1 - value_range, value_range, (n_items, 5)).astype(np.float32), rng.integers(0, 2, n_items))
+    users = Side(
+        rng.integers(1 - value_range, value_range, (n_users, 5)).astype(np.float32), rng.integers(0, 2, n_users)
+    )
+    items = Side(
+        rng.integers(1 - value_range, value_range, (n_items, 5)).astype(np.float32), rng.integers(0, 2, n_items)
+    )
     pairs = [Pairs.of(*np.nonzero(mask := rng.random((n_users, n_items)) < 0.2), np.ones(mask.sum())) for _ in "bx"]
     scorers = Scorers(((0, 4), (4, 1)), (pairs[0],))
     mixture = Mixture(
