@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -32,12 +33,23 @@ def processes(count: int, size: Size, data: Path, out: Path) -> Work:
     spec = training_tables.spec(data, out, size, epochs=EPOCHS, patience=EPOCHS, batch_size=batch_size)
 
     def work() -> float:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
-        lines = train(spec, count, "horovodrun" if count > 1 else "single", TIMEOUT_MINUTES).log
+        with on_cores(count):
+            lines = train(spec, count, "horovodrun" if count > 1 else "single", TIMEOUT_MINUTES).log
         (out / "log.json").write_text(json.dumps(lines))
         return statistics.median(line["seconds"] for line in lines[1:])
 
     return work
+
+
+@contextmanager
+def on_cores(count: int) -> Iterator[None]:
+    """Processes that are started meanwhile have so many cores between them."""
+    all_of_them = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(all_of_them)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, all_of_them)
 
 
 def check(size: Size, data: Path, outs: Mapping[str, Path]) -> str:
