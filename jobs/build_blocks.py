@@ -52,7 +52,7 @@ def run(job: Job) -> None:
     svd = make_user_svd(theirs, job.read("item_blocks"), layout)
     job.write("user_blocks", job.with_unchanged("user_blocks", make_user_blocks(theirs, layout, learned, svd)))
     grid = job.grid(theirs.user_profiles.count(), inputs.item_vectors.count())
-    job.write("boosts", _boosts(job, inputs, learned, make_boosts(theirs, job.settings.blocks, learned, grid)))
+    _write_boosts(job, inputs, learned, make_boosts(theirs, job.settings.blocks, learned, grid))
 
 
 def _learn(job: Job, inputs: Inputs) -> dict[str, DataFrame]:
@@ -80,20 +80,24 @@ def _of_changed(job: Job, inputs: Inputs) -> Inputs:
     )
 
 
-def _boosts(job: Job, inputs: Inputs, learned: Learned, theirs: DataFrame) -> DataFrame:
-    """In an update, also the boosts of all others: as they were, but new items compete for places among the new."""
+def _write_boosts(job: Job, inputs: Inputs, learned: Learned, theirs: DataFrame) -> None:
+    """In an update, the boosts of all others stay as they were, but new items compete for places among the new."""
     boosts = job.before("boosts")
-    if boosts is None:
-        return theirs
-    others = job.unchanged(boosts)
+    if job.base is None or boosts is None or job.base.everyone:
+        job.write("boosts", theirs)
+    elif job.new("item_vectors", "item_id").isEmpty():
+        job.replace_changed("boosts", theirs)
+    else:
+        job.write("boosts", theirs.unionByName(_of_others(job, inputs, learned, job.unchanged(boosts))))
+
+
+def _of_others(job: Job, inputs: Inputs, learned: Learned, boosts: DataFrame) -> DataFrame:
+    """The boosts of unchanged users, where there are items that their base lacks."""
     among = inputs.item_vectors.where("n_events = 0")
-    if not job.new("item_vectors", "item_id").isEmpty():
-        met = job.unchanged(inputs.interactions)
-        grid = job.grid(inputs.user_profiles.count(), among.count())
-        of_others = replace(inputs, interactions=met)
-        found = make_content_boosts(of_others, job.settings.blocks, learned.taste, among, grid)
-        others = others if found is None else without_items(others, among).unionByName(found)
-    return theirs.unionByName(others)
+    grid = job.grid(inputs.user_profiles.count(), among.count())
+    unchanged = replace(inputs, interactions=job.unchanged(inputs.interactions))
+    found = make_content_boosts(unchanged, job.settings.blocks, learned.taste, among, grid)
+    return boosts if found is None else without_items(boosts, among).unionByName(found)
 
 
 def inputs_of(job: Job) -> Inputs:

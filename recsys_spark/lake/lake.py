@@ -28,6 +28,7 @@ TRIALS = "trials"
 """Folder of the lakes of trials, below the lake that asked for them."""
 HISTORY_LIMIT = 1000
 _CHANGE_FEED = "delta.enableChangeDataFeed"
+_DELETION_VECTORS = "delta.enableDeletionVectors"
 NO_KEY = "none"
 
 
@@ -133,12 +134,38 @@ class Lake:
         done = self.committed(name, commit)
         if done is not None:
             return done
+        self._go_back(name, base, _CHANGE_FEED)
+        return self.append(name, frame, commit)
+
+    def replace_users(self, name: str, users: DataFrame, frame: DataFrame, commit: Commit, base: int) -> int:
+        """Rows in the place of those that some users have at a version; returns the new version, a repeat is skipped.
+
+        What was committed to the table after ``base`` is no part of the new version. Files are not written anew:
+        Delta marks the rows that go in deletion vectors, which readers of the table must know.
+
+        Args:
+            name: a table with the column user_id.
+            users: user_id of those whose rows go.
+            frame: the rows that come.
+            commit: who writes.
+            base: the version that the other rows are of.
+        """
+        done = self.committed(name, commit)
+        if done is not None:
+            return done
+        self._go_back(name, base, _DELETION_VECTORS)
+        found = DeltaTable.forPath(self.spark, self.path(name))
+        theirs = users.select("user_id").distinct().alias("theirs")
+        found.alias("rows").merge(theirs, "rows.user_id = theirs.user_id").whenMatchedDelete().execute()
+        return self.append(name, frame, commit)
+
+    def _go_back(self, name: str, base: int, feature: str) -> None:
+        """Make the table what it was at a version, with a feature of Delta switched on."""
         found = DeltaTable.forPath(self.spark, self.path(name))
         if _latest(found) != base:
             found.restoreToVersion(base)
-        if found.detail().select("properties").collect()[0][0].get(_CHANGE_FEED) != "true":
-            self.alter(name, f"SET TBLPROPERTIES ('{_CHANGE_FEED}' = 'true')")
-        return self.append(name, frame, commit)
+        if found.detail().select("properties").collect()[0][0].get(feature) != "true":
+            self.alter(name, f"SET TBLPROPERTIES ('{feature}' = 'true')")
 
     def added(self, name: str, version: int) -> DataFrame:
         """The rows that the commit of this version added, from the change data feed."""

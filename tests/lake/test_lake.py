@@ -90,3 +90,32 @@ def test_a_table_of_before_there_was_a_change_feed_gets_one_when_it_is_extended(
     base = lake.overwrite("user_factors", rows("user_factors", {"user_id": "u"}), RUN)
     version = lake.extend("user_factors", rows("user_factors", {"user_id": "v"}), Commit("r2", "full", "", "s"), base)
     assert [row.user_id for row in lake.added("user_factors", version).collect()] == ["v"]
+
+
+def factors_of(frame):
+    return sorted((row.user_id, *row.factors) for row in frame.collect())
+
+
+def test_rows_of_some_users_are_replaced_from_a_version_on_and_the_other_files_stay(lake, rows, spark):
+    first = rows("user_factors", *({"user_id": user, "factors": [1.0]} for user in "abcd")).coalesce(1)
+    base = lake.overwrite("user_factors", first, RUN)
+    lake.overwrite("user_factors", rows("user_factors", {"user_id": "refused"}), Commit("r2", "full", "", "s"))
+    run, gone = Commit("r3", "full", "", "s"), local_frame(spark, [("b",), ("b",), ("c",), ("new",)], "user_id string")
+    come = rows("user_factors", {"user_id": "b", "factors": [2.0]}, {"user_id": "new", "factors": [3.0]})
+    version = lake.replace_users("user_factors", gone, come, run, base)
+    assert factors_of(lake.read("user_factors", version)) == [("a", 1.0), ("b", 2.0), ("d", 1.0), ("new", 3.0)]
+    assert set(lake.files("user_factors", base)) < set(lake.files("user_factors", version))
+    assert lake.replace_users("user_factors", gone, first, run, base) == version
+    assert factors_of(lake.read("user_factors", base)) == [(user, 1.0) for user in "abcd"]
+
+
+def test_replacing_users_can_be_taken_up_where_it_was_cut_short(lake, rows, spark, monkeypatch):
+    base = lake.overwrite("user_factors", rows("user_factors", {"user_id": "a"}, {"user_id": "b"}), RUN)
+    asked = ("user_factors", local_frame(spark, [("a",)], "user_id string"), rows("user_factors", {"user_id": "new"}))
+    run = Commit("r2", "full", "", "s")
+    with monkeypatch.context() as patched:
+        patched.setattr(Lake, "append", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            lake.replace_users(*asked, run, base)
+    version = lake.replace_users(*asked, run, base)
+    assert sorted(row.user_id for row in lake.read("user_factors", version).collect()) == ["b", "new"]
