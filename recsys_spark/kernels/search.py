@@ -188,14 +188,13 @@ class _Tile:
             logits += self._intercept[block.kind][rows, None]
         row_of = np.full(len(self._limits), -1)
         row_of[rows] = np.arange(len(rows))
-        within = row_of[boosted.users] >= 0
-        logits[row_of[boosted.users[within]], boosted.places[within] - block.start] += boosted.values[within]
+        boosted_rows = row_of[boosted.users]
+        held = boosted_rows >= 0
+        logits[boosted_rows[held], boosted.places[held] - block.start] += boosted.values[held]
         columns = self._search.order[block.start : block.stop]
         for exclude in (False, True):
             if exclude:
-                barred = slice(*np.searchsorted(self._barred_places, (block.start, block.stop)))
-                barred_rows, places = row_of[self._barred_rows[barred]], self._barred_places[barred] - block.start
-                logits[barred_rows[barred_rows >= 0], places[barred_rows >= 0]] = -np.inf
+                self._bar(logits, block, row_of)
             for shelf, places in block.shelves:
                 if self._search.shelves[shelf].exclude == exclude:
                     best = self.best[shelf]
@@ -203,6 +202,12 @@ class _Tile:
                         best.push(logits, columns, rows)
                     else:
                         best.push(logits.take(places, axis=1), columns[places], rows)
+
+    def _bar(self, logits: np.ndarray, block: Block, row_of: np.ndarray) -> None:
+        """Write -inf over the excluded pairs; ``row_of`` [users] is -1 for those without a row of logits."""
+        part = slice(*np.searchsorted(self._barred_places, (block.start, block.stop)))
+        rows, places = row_of[self._barred_rows[part]], self._barred_places[part] - block.start
+        logits[rows[rows >= 0], places[rows >= 0]] = -np.inf
 
     def _push_boosted(self, block: Block, pairs: _Boosted) -> None:
         """Single pairs of users who can find nothing else in the block."""
