@@ -78,6 +78,7 @@ BENCHMARK = Benchmark(
     sides={"ours": partial(processes, 2), "one_process": partial(processes, 1)},
     check=check,
     repeats=2,
-    note="CPU seconds and memory are of the whole training with start and export, the ratio is of an epoch. Where two "
-    "processes do hardly more than one (`python -m benchmarks.cores`), it cannot be much above 1.",
+    note="CPU seconds and memory are of the whole training with start and export, the ratio is of an epoch. With fewer "
+    "examples a step two processes gain less, since they exchange the gradients of most items at each step: "
+    "docs/scale.md.",
 )
