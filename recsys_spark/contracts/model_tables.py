@@ -209,7 +209,7 @@ ITEM_BLOCKS = Contract(
 
 BOOSTS = Contract(
     name="boosts",
-    row="one sparse score: a user, an item, and the scorer that connects them",
+    row="one sparse score: a user, an item, and the scorer that connects them; updates leave deletion vectors",
     made_by="build_blocks",
     key=("user_id", "item_id", "scorer"),
     cluster_by=("user_id",),

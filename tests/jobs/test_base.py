@@ -92,3 +92,18 @@ def test_without_a_release_there_is_nothing_to_bring_up_to_date(lake):
     with pytest.raises(SettingsError, match="there is no release"):
         with_base(job(lake, mode="update"))
     assert with_base(job(lake, **WEEKLY)).base is None
+
+
+def test_putting_rows_in_the_place_of_changed_users_gives_what_a_table_written_whole_holds(lake, released, rows):
+    released(Settings())
+    met = [{"user_id": user, "item_id": item} for user in "abc" for item in "xy"]
+    lake.overwrite("interactions", rows("interactions", *met), Commit("update", "full", RELEASED.isoformat(), "s"))
+    run = with_base(job(lake, mode="update"))
+    run.write("changed_users", rows("changed_users", {"user_id": "b"}, {"user_id": "new"}))
+    theirs = rows("interactions", *({"user_id": user, "item_id": "z"} for user in ("b", "new")))
+    whole = {(row.user_id, row.item_id) for row in run.with_unchanged("interactions", theirs).collect()}
+    run.replace_changed("interactions", theirs)
+    found = [(row.user_id, row.item_id) for row in run.read("interactions").collect()]
+    assert sorted(found) == sorted(whole)
+    assert whole == {("a", "x"), ("a", "y"), ("c", "x"), ("c", "y"), ("b", "z"), ("new", "z")}
+    assert lake.read("interactions", 0).count() == len(met)
