@@ -194,21 +194,25 @@ class Job:
         Raises:
             ConflictError: as :meth:`write`.
         """
-        base = self.base.release.tables[title_of(self.fold, name)] if self.base else 0
-        self._committed(name, lambda: self.lake.extend(name, frame, self.commit, base))
+        self._committed(name, lambda: self.lake.extend(name, frame, self.commit, self._base_version(name)))
 
     def replace_changed(self, name: str, frame: DataFrame) -> None:
-        """In an update, the rows of changed users in the place of those that its base has of them, in one commit.
+        """In an update, the rows of changed users in the place of those that its base has of them.
 
-        For tables so large that writing the rows of all other users again takes most of a step; elsewhere
-        :meth:`with_unchanged` and :meth:`write` leave plain files.
+        Delta commits twice, and the release names the second version. For tables so large that writing the rows of all
+        other users again takes most of a step; elsewhere :meth:`with_unchanged` and :meth:`write` leave plain files.
 
         Raises:
             ConflictError: as :meth:`write`.
         """
-        base = self.base.release.tables[title_of(self.fold, name)] if self.base else 0
         users = self.read("changed_users")
-        self._committed(name, lambda: self.lake.replace_users(name, users, frame, self.commit, base))
+        self._committed(
+            name, lambda: self.lake.replace_users(name, users, frame, self.commit, self._base_version(name))
+        )
+
+    def _base_version(self, name: str) -> int:
+        """The version of a table that an update starts from; the first one in a full refresh."""
+        return self.base.release.tables[title_of(self.fold, name)] if self.base else 0
 
     def _committed(self, name: str, commit: Callable[[], int]) -> None:
         started = time.monotonic()

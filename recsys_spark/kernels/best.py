@@ -6,6 +6,8 @@ import numpy as np
 
 GROUP = 16
 """Columns of a group; the largest scores are looked for in the groups with the largest maxima."""
+LOWEST = np.finfo(np.float32).min
+"""What any score but -inf reaches."""
 
 
 def largest(scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +37,7 @@ class Best:
 
     def __init__(self, n_rows: int, count: int) -> None:
         self._n_rows, self._count = n_rows, count
-        self.floor = np.full(n_rows, np.finfo(np.float32).min, np.float32)
+        self.floor = np.full(n_rows, LOWEST, np.float32)
         """[rows]: what a score must reach to be of use."""
         self._rows = [np.empty(0, np.int32)]
         self._columns = [np.empty(0, np.int64)]
@@ -81,7 +83,7 @@ class Best:
         held = np.bincount(rows, minlength=self._n_rows)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(held) - held, held)
         width = max(int(held.max(initial=0)), self._count)
-        padded = np.full((self._n_rows, width), np.finfo(np.float32).min, np.float32)
+        padded = np.full((self._n_rows, width), LOWEST, np.float32)
         padded[rows, within] = scores
         self.floor = np.partition(padded, width - self._count, axis=1)[:, width - self._count]
         kept = _first_of_ties(rows, columns, scores, self.floor[rows], self._n_rows, self._count)
