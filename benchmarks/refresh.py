@@ -1,4 +1,8 @@
-"""An update after 1 % and 5 % of the users came back, beside describing and scoring everyone with the same models."""
+"""An update after 1 % and 5 % of the users came back, beside a full refresh.
+
+A full refresh learns anew, so its lists are others. That an update leaves nothing behind is seen by ``--mode rescore``,
+which describes and scores everyone with the models that the update keeps: its lists must be the same.
+"""
 
 from __future__ import annotations
 
@@ -80,8 +84,8 @@ def check(size: Size, data: Path, outs: Mapping[str, Path]) -> str:
 
 
 def least_ratio(usages: Round) -> float:
-    """How many times the time of an update rescoring takes, at the share where that is less."""
-    return min(usages[f"rescore_{share}"].seconds / usages[f"update_{share}"].seconds for share in SHARES)
+    """How many times the time of an update a full refresh takes, at the share where that is less."""
+    return usages["full_5"].seconds / max(usages[f"update_{share}"].seconds for share in SHARES)
 
 
 def _plain(frame: DataFrame) -> list[str]:
@@ -133,12 +137,12 @@ def _scores(folder: Path) -> dict[tuple[object, ...], float]:
 
 BENCHMARK = Benchmark(
     name="refresh",
-    task="an update of a made-up shop of {users:,} users, 30 choices each, after 5 % of them came back",
-    baseline="`--mode rescore`: everyone described and scored with the same models",
-    equality="the same lists, scores to 1e-5, after 1 % and after 5 %",
+    task="an update of a made-up shop of {users:,} users, 30 choices each, after 1 % and after 5 % of them came back",
+    baseline="a full refresh after 5 % of them came back",
+    equality="the lists of `--mode rescore`, which scores everyone with the models that an update keeps, to 1e-5",
     must_reach=5,
     aim=10,
-    sizes={"small": Size(users=150), "medium": Size(users=3_000), "full": Size(users=100_000)},
+    sizes={"small": Size(users=150), "medium": Size(users=3_000), "full": Size(users=50_000)},
     prepare=prepare,
     sides={
         "update_5": partial(refreshed, "update", "5"),
@@ -149,8 +153,8 @@ BENCHMARK = Benchmark(
     },
     check=check,
     compare=least_ratio,
-    against="rescore_5",
+    against="full_5",
     repeats=1,
-    note="A full refresh, which learns anew, is the side full_5. Starting, committing and auditing take about a minute "
-    "in each, whatever the shop.",
+    note="The ratio is that of the slower update. Starting, committing and auditing take about two minutes in each of "
+    "them, whatever the shop, so that small shops gain little.",
 )

@@ -1,8 +1,9 @@
 """Every user's best items: the search of the job recommend against Spark's recommendForAllUsers.
 
 The factors are those that Spark's ALS learns from a made-up shop. Both sides read the same, leave out the same items
-that each user has seen, and write a row a list as Parquet. The baseline asks for as many items more as a user has seen
-and filters them, since it cannot leave any out by itself.
+that each user has seen, and write a row a list, items and their scores, as Parquet. What each scorer gave to a score,
+which our search hands over as well, is not written. The baseline asks for as many items more as a user has seen and
+filters them, since it cannot leave any out by itself.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def ours(size: Size, data: Path, out: Path) -> Work:
             grid.user_buckets,
             grid.item_shards,
         )
-        lists.write.parquet(str(out / "lists"))
+        lists.select("user_id", "item_ids", "logits").write.parquet(str(out / "lists"))
 
     return work
 

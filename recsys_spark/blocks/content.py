@@ -131,8 +131,6 @@ def _history(met: pa.ListArray, n_features: int) -> sp.csr_matrix:
 def _best_of_cell(users: pa.Table, items: pa.Table, features: Mapping[str, np.ndarray], per_user: int) -> pa.Table:
     """One bucket of users against one shard of items."""
     found = [arrow_schema(FOUND).empty_table()]
-    if not users.num_rows:
-        return found[0]
     width = len(next(iter(features.values())))
     lifts = csr_rows(users["feature_idx"], users["feature_value"], width)
     for group in sorted(items["item_group"].unique().to_pylist()):

@@ -139,8 +139,6 @@ def _turned(batches: Iterator[pa.RecordBatch], turn: np.ndarray) -> Iterator[pa.
 
 def _of_users(users: pa.Table, items: pa.Table, turn: np.ndarray) -> pa.Table:
     """The cell's part of A Y T, from the items' rows of Y: one row a user who met an item of the cell."""
-    if not (users.num_rows and items.num_rows):
-        return arrow_schema(_fields("user_id")).empty_table()
     met = _cell(users, items)
     some = np.flatnonzero(met.getnnz(axis=1))
     taken = (met[some] @ matrix(items["vector"], np.float64)) @ turn
@@ -149,8 +147,6 @@ def _of_users(users: pa.Table, items: pa.Table, turn: np.ndarray) -> pa.Table:
 
 def _of_items(users: pa.Table, items: pa.Table, turn: np.ndarray) -> pa.Table:
     """The cell's part of A' Y T, from the users' rows of Y: one row an item that a user of the cell met."""
-    if not (users.num_rows and items.num_rows):
-        return arrow_schema(_fields("item_id")).empty_table()
     met = _cell(users, items).T.tocsr()
     some = np.flatnonzero(met.getnnz(axis=1))
     takers = (met[some] @ matrix(users["vector"], np.float64)) @ turn

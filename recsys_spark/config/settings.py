@@ -238,7 +238,7 @@ class RankSettings(Group):
         ShelfSettings(name="new_arrivals", filter="item_group = 'new'"),
     )
     audience_length: Annotated[int, Field(ge=1, le=100_000)] = 100
-    users_per_task: Count = 20_000
+    users_per_task: Count = 25_000
     """Users of a task; of audiences, its new items too."""
     items_per_task: Count = 100_000
     """There are three copies of a task's items at times: 100,000 of 300 numbers take 360 MB. Fewer items a task mean

@@ -8,6 +8,10 @@ GROUP = 16
 """Columns of a group; the largest scores are looked for in the groups with the largest maxima."""
 LOWEST = np.finfo(np.float32).min
 """What any score but -inf reaches."""
+ROOM = 4
+"""Times its count that a row can hold before the largest are chosen among them."""
+_NONE = np.iinfo(np.int32).max
+"""In the place of a column where a row holds none."""
 
 
 def largest(scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -39,75 +43,77 @@ class Best:
         self._n_rows, self._count = n_rows, count
         self.floor = np.full(n_rows, LOWEST, np.float32)
         """[rows]: what a score must reach to be of use."""
-        self._rows = [np.empty(0, np.int32)]
-        self._columns = [np.empty(0, np.int64)]
-        self._scores = [np.empty(0, np.float32)]
+        # Side by side in each row lie its largest scores and those that came since, LOWEST where there is none.
+        self._scores = np.full((n_rows, ROOM * count), LOWEST, np.float32)
+        self._columns = np.full((n_rows, ROOM * count), _NONE, np.int32)
+        self._held = np.zeros(n_rows, np.int64)
         self._n_waiting = 0
 
     def push(self, scores: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> None:
-        """Take a block of scores [n rows, n columns] float32 of these rows and of these columns, which ascend."""
+        """Take a block of scores [n rows, n columns] float32 of these rows, which ascend, and columns, which ascend."""
         reached = scores >= self.floor[rows][:, None]
-        above = np.flatnonzero(reached)
-        if len(above) > len(rows) * self._count:  # more than can be of use, as of the first block
-            within, places = largest(np.where(reached, scores, -np.inf), self._count)
-        else:
-            within, places = np.divmod(above.astype(np.int32), np.int32(scores.shape[1]))
+        within, places = np.divmod(np.flatnonzero(reached).astype(np.int32), np.int32(scores.shape[1]))
+        crowded = np.bincount(within, minlength=len(rows)) > self._count
+        if crowded.any():  # some have more than can be of use, as all have in the first block
+            theirs = np.flatnonzero(crowded)
+            some, best = largest(np.where(reached[theirs], scores[theirs], -np.inf), self._count)
+            some = theirs[some]
+            self._keep(rows[some], columns[best], scores[some, best])
+            others = ~crowded[within]
+            within, places = within[others], places[others]
         if len(within):
             self._keep(rows[within], columns[places], scores[within, places])
 
     def push_pairs(self, scores: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> None:
-        """Take single scores [n] of these columns and rows."""
-        reached = scores >= self.floor[rows]
-        if reached.any():
-            self._keep(rows[reached], columns[reached], scores[reached])
+        """Take single scores [n] of these columns and rows, in any order."""
+        reached = np.flatnonzero(scores >= self.floor[rows])
+        if len(reached):
+            order = reached[np.argsort(rows[reached], kind="stable")]
+            self._keep(rows[order], columns[order], scores[order])
 
     def found(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows, ascending, and columns, ascending within a row, of the largest scores."""
         self._settle()
-        order = np.lexsort((self._columns[0], self._rows[0]))
-        return self._rows[0][order].astype(np.int64), self._columns[0][order]
+        best = np.sort(self._columns[:, : self._count], axis=1)
+        rows, places = np.nonzero(best < _NONE)
+        return rows, best[rows, places].astype(np.int64)
 
     def _keep(self, rows: np.ndarray, columns: np.ndarray, scores: np.ndarray) -> None:
-        self._rows.append(rows)
-        self._columns.append(columns)
-        self._scores.append(scores)
+        """Put these behind what their rows hold; the rows ascend."""
+        come = np.bincount(rows, minlength=self._n_rows)
+        if (self._held + come).max() > self._scores.shape[1]:
+            self._settle()
+            missing = int((self._held + come).max()) - self._scores.shape[1]
+            if missing > 0:
+                more = ((0, 0), (0, missing))
+                self._scores = np.pad(self._scores, more, constant_values=LOWEST)
+                self._columns = np.pad(self._columns, more, constant_values=_NONE)
+        first = np.cumsum(come) - come
+        place = rows * self._scores.shape[1] + (self._held - first)[rows] + np.arange(len(rows))
+        self._scores.ravel()[place] = scores
+        self._columns.ravel()[place] = columns
+        self._held += come
         self._n_waiting += len(rows)
         if self._n_waiting >= self._n_rows * self._count:
             self._settle()
 
     def _settle(self) -> None:
         """Keep each row's largest scores and raise what it must reach."""
-        rows, columns, scores = (np.concatenate(parts) for parts in (self._rows, self._columns, self._scores))
-        order = np.argsort(rows.astype(np.uint16 if self._n_rows < 2**16 else rows.dtype), kind="stable")
-        rows, columns, scores = rows[order], columns[order], scores[order]
-        held = np.bincount(rows, minlength=self._n_rows)
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(held) - held, held)
-        width = max(int(held.max(initial=0)), self._count)
-        padded = np.full((self._n_rows, width), LOWEST, np.float32)
-        padded[rows, within] = scores
-        self.floor = np.partition(padded, width - self._count, axis=1)[:, width - self._count]
-        kept = _first_of_ties(rows, columns, scores, self.floor[rows], self._n_rows, self._count)
-        self._rows, self._columns, self._scores = [rows[kept]], [columns[kept]], [scores[kept]]
-        self._n_waiting = 0
-
-
-def _first_of_ties(
-    rows: np.ndarray, columns: np.ndarray, scores: np.ndarray, floor: np.ndarray, n_rows: int, count: int
-) -> np.ndarray:
-    """Mask of the scores that reach their row's floor; of those at it the lowest columns that fill the row's ``count``.
-
-    The rows ascend.
-    """
-    kept = scores >= floor
-    too_many = np.bincount(rows[kept], minlength=n_rows) > count
-    if too_many.any():
-        at_floor = np.flatnonzero(kept & (scores == floor) & too_many[rows])
-        at_floor = at_floor[np.lexsort((columns[at_floor], rows[at_floor]))]
-        free = count - np.bincount(rows[scores > floor], minlength=n_rows)
-        tied = rows[at_floor]
-        place = np.arange(len(tied)) - np.searchsorted(tied, tied)
-        kept[at_floor[place >= free[tied]]] = False
-    return kept
+        self._n_waiting, count, width = 0, self._count, int(self._held.max(initial=0))
+        if width <= count:
+            return
+        scores, columns = self._scores[:, :width], self._columns[:, :width]
+        self.floor = np.partition(scores, width - count, axis=1)[:, width - count]
+        kept = scores >= self.floor[:, None]
+        tied = np.flatnonzero(np.count_nonzero(kept, axis=1) > count)
+        if len(tied):  # of those at the floor, the lowest columns
+            best = np.lexsort((columns[tied], -scores[tied]))[:, :count]
+            kept[tied] = False
+            kept[tied[:, None], best] = True
+        best_scores, best_columns = (held[kept].reshape(-1, count) for held in (scores, columns))
+        scores[:, :count], columns[:, :count] = best_scores, best_columns
+        scores[:, count:], columns[:, count:] = LOWEST, _NONE
+        self._held[:] = count
 
 
 def _picked_from_all(scores: np.ndarray, count: int) -> np.ndarray:

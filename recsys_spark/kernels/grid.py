@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
@@ -64,7 +65,7 @@ def lay_out(
     fields: Mapping[str, str],
     keys: tuple[str, str] = ("user_id", "item_id"),
 ) -> DataFrame:
-    """Call ``work(users, items)`` once for every cell and return its rows.
+    """Call ``work(users, items)`` once for every cell that has both, and return its rows.
 
     Args:
         users: one row a user, in buckets; items where those are searched for users.
@@ -79,7 +80,8 @@ def lay_out(
     own = [F.col(name).alias(name) for name in users.columns]
     left = users.select(_hashed(keys[0], grid.user_buckets, "bucket"), _each(grid.item_shards, "shard"), *own)
     right = items.select(_hashed(keys[1], grid.item_shards, "shard"), _each(grid.user_buckets, "bucket"), "*")
-    return left.groupBy(*CELL).cogroup(right.groupBy(*CELL)).applyInArrow(work, schema)
+    whole = partial(_of_cell, work=work, schema=arrow_schema(fields))
+    return left.groupBy(*CELL).cogroup(right.groupBy(*CELL)).applyInArrow(whole, schema)
 
 
 def arrow_schema(fields: Mapping[str, str]) -> pa.Schema:
@@ -93,3 +95,9 @@ def _hashed(column: str, n: int, name: str) -> Column:
 
 def _each(n: int, name: str) -> Column:
     return F.explode(F.sequence(F.lit(0), F.lit(n - 1))).alias(name)
+
+
+def _of_cell(
+    users: pa.Table, items: pa.Table, work: Callable[[pa.Table, pa.Table], pa.Table], schema: pa.Schema
+) -> pa.Table:
+    return work(users, items) if users.num_rows and items.num_rows else schema.empty_table()

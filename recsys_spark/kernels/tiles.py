@@ -66,26 +66,30 @@ def _scored_again(
 ) -> list[Chosen]:
     keys = [rows * len(items.kinds) + columns for rows, columns in picked]
     # Shelves overlap, so a pair is scored again once and not once for each shelf.
-    unique, place = np.unique(np.concatenate([np.empty(0, np.int64), *keys]), return_inverse=True)
+    unique = np.unique(np.concatenate([np.empty(0, np.int64), *keys]))
     rows, columns = np.divmod(unique, max(len(items.kinds), 1))
     kinds = users.kinds[rows], items.kinds[columns]
     contributions = scorers.scores(users, items, rows, columns) * mixture.coefficients[kinds]
     logit = mixture.slope[kinds] * contributions.sum(axis=1) + mixture.intercept[kinds]
-    ends = np.cumsum([len(found) for found in keys])
-    return [
-        _ordered(shelf, shelves[shelf].length, rows[at], columns[at], logit[at], contributions[at])
-        for shelf, at in enumerate(np.split(place, ends[:-1]))
-    ]
+    found = []
+    for shelf, asked in enumerate(keys):
+        at = np.searchsorted(unique, asked)
+        found.append(_ordered(shelf, shelves[shelf].length, rows[at], columns[at], logit[at], contributions[at]))
+    return found
 
 
 def _ordered(
     shelf: int, length: int, rows: np.ndarray, columns: np.ndarray, logit: np.ndarray, contributions: np.ndarray
 ) -> Chosen:
-    order = np.lexsort((columns, -logit, rows))
-    rank = np.arange(len(order)) - np.searchsorted(rows[order], rows[order]) + 1
-    order, rank = order[rank <= length], rank[rank <= length]
-    on_shelf = np.full(len(order), shelf)
-    return Chosen(on_shelf, rows[order], columns[order], rank, logit[order], contributions[order])
+    """Each row's best in their order; the rows ascend, and in each the columns do, so that ties go to the lower."""
+    held = np.bincount(rows, minlength=1)
+    first = np.cumsum(held) - held
+    lowered = np.full((len(held), held.max()), np.inf)
+    lowered[rows, np.arange(len(rows)) - first[rows]] = -logit
+    best = np.argsort(lowered, axis=1, kind="stable")[:, :length]
+    some, rank = np.nonzero(np.arange(best.shape[1]) < held[:, None])
+    order = first[some] + best[some, rank]
+    return Chosen(np.full(len(order), shelf), rows[order], columns[order], rank + 1, logit[order], contributions[order])
 
 
 def _empty(n_scorers: int) -> Chosen:
@@ -99,5 +103,5 @@ def _shifted(part: Chosen, start: int) -> Chosen:
 
 def _joined(parts: Sequence[Chosen]) -> Chosen:
     columns = [np.concatenate([getattr(part, name) for part in parts]) for name in Chosen.__dataclass_fields__]
-    order = np.lexsort((columns[3], columns[1], columns[0]))
+    order = np.argsort(columns[0].astype(np.int16), kind="stable")  # users ascend from part to part, and ranks in each
     return Chosen(*[column[order] for column in columns])

@@ -152,8 +152,6 @@ class _Plan:
 
 def _best_of_cell(plan: _Plan, users: pa.Table, items: pa.Table) -> pa.Table:
     """One bucket of users against one shard of items."""
-    if users.num_rows == 0 or items.num_rows == 0:
-        return arrow_schema(FOUND).empty_table()
     users, items = in_order(users, "user_id"), in_order(items, "item_id")
     item_cell = ItemCell.of(items)
     user_cell = UserCell.of(users, item_cell.ids, plan.spans, len(plan.scorers) - len(plan.spans))

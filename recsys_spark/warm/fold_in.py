@@ -108,8 +108,6 @@ def _normals(
 
     Users with equally many ratings go together, so that each of them is one product of a batch.
     """
-    if not (users.num_rows and items.num_rows):
-        return
     factors = matrix(items["factors"], np.float64).reshape(-1, rank)
     ids = users["items"].combine_chunks()
     place = pc.fill_null(pc.index_in(ids.flatten(), value_set=items["item_id"].combine_chunks()), -1)
