@@ -142,7 +142,7 @@ BENCHMARK = Benchmark(
     equality="the lists of `--mode rescore`, which scores everyone with the models that an update keeps, to 1e-5",
     must_reach=5,
     aim=10,
-    sizes={"small": Size(users=150), "medium": Size(users=3_000), "full": Size(users=50_000)},
+    sizes={"small": Size(users=150), "medium": Size(users=3_000), "full": Size(users=60_000)},
     prepare=prepare,
     sides={
         "update_5": partial(refreshed, "update", "5"),
