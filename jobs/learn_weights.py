@@ -19,6 +19,7 @@ from recsys_spark.blocks.as_new import PARTS, as_new, part_of
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.arrow import list_column
+from recsys_spark.kernels.keep import keeping
 from recsys_spark.rank.candidates import Draw, asked_users, candidates, candidates_here, item_hash
 from recsys_spark.rank.cells import ScorerNames, layout_of
 from recsys_spark.rank.shelves import available, purchased
@@ -54,13 +55,16 @@ def _sample(fold: Job, names: ScorerNames, stand_ins: pa.Table) -> pa.Table:
     truth, items = fold.read("truth"), _met_items(fold)
     draw = Draw(users=backtest.learn_users, seed=backtest.seed)
     fold.describe("learn_weights: candidates")
-    asked = asked_users(users, items, boosts, names, truth, excluded, draw)
-    hidden = candidates(asked, items, names, draw, fold.grid(users.count(), items.count())).toArrow()
-    as_if_new = items.select("item_id", lit("new").alias("item_group"))
-    cold = truth.where("slice = 'cold_user'")
-    strangers = asked_users(users, as_if_new, boosts, names, cold, None, draw).toArrow()
+    with keeping() as keep:
+        asked = asked_users(users, items, boosts, names, truth, excluded, draw, keep)
+        hidden = candidates(asked, items, names, draw, fold.grid(users.count(), items.count())).toArrow()
+        as_if_new = items.select("item_id", lit("new").alias("item_group"))
+        cold = truth.where("slice = 'cold_user'")
+        strangers = asked_users(users, as_if_new, boosts, names, cold, None, draw, keep)
+        who, theirs = strangers.users.toArrow(), strangers.pairs.toArrow()
     part = part_of(stand_ins["item_id"])
-    among = [_among_part(strangers, stand_ins.filter(pa.array(part == n)), names, draw, n) for n in range(PARTS)]
+    parts = [stand_ins.filter(pa.array(part == n)) for n in range(PARTS)]
+    among = [_as_others(candidates_here(who, theirs, some, names, draw), n) for n, some in enumerate(parts)]
     return pa.concat_tables([hidden, *among])
 
 
@@ -77,9 +81,8 @@ def _stand_ins(fold: Job, layout: dict[str, tuple[int, int]]) -> pa.Table:
     return items.select(["item_id", "hash"]).append_column("vector", vectors_as_new).append_column("item_group", group)
 
 
-def _among_part(asked: pa.Table, items: pa.Table, names: ScorerNames, draw: Draw, part: int) -> pa.Table:
-    """Candidates of users without events among one part of the stand-ins; a user is another one in each part."""
-    found = candidates_here(asked, items, names, draw)
+def _as_others(found: pa.Table, part: int) -> pa.Table:
+    """Candidates among one part of the stand-ins; a user is another one in each part."""
     renamed = pc.binary_join_element_wise(pa.scalar(f"part {part}"), found["user_id"], " ")
     return found.set_column(found.schema.get_field_index("user_id"), "user_id", renamed)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -14,6 +15,9 @@ from pyspark.sql import types as T
 from recsys_spark.contracts.spark import spark_type
 
 CELL = ("bucket", "shard")
+ABOUT_PAIR = ("code", "value")
+"""What is told of a pair, besides its two ids: a number of what it is, and a value."""
+_OTHER = "pair_with"
 _ARROW = {
     "string": pa.string(),
     "int": pa.int32(),
@@ -61,9 +65,10 @@ def lay_out(
     users: DataFrame,
     items: DataFrame,
     grid: Grid,
-    work: Callable[[pa.Table, pa.Table], pa.Table],
+    work: Callable[..., pa.Table],
     fields: Mapping[str, str],
     keys: tuple[str, str] = ("user_id", "item_id"),
+    pairs: DataFrame | None = None,
 ) -> DataFrame:
     """Call ``work(users, items)`` once for every cell that has both, and return its rows.
 
@@ -74,13 +79,19 @@ def lay_out(
         work: a module-level function, bound with functools.partial; it runs on executors.
         fields: column names and types of what ``work`` returns.
         keys: the columns that hold the ids of the two.
+        pairs: both ids and the columns ABOUT_PAIR. A pair comes to the one cell where its user meets its item, as a row
+            of the third table that ``work`` then takes; one whose user or item is not there may come too.
     """
     schema = T.StructType([T.StructField(name, spark_type(kind)) for name, kind in fields.items()])
     # Users may descend from the same items (candidates do); new names for their columns keep the two sides apart.
     own = [F.col(name).alias(name) for name in users.columns]
     left = users.select(_hashed(keys[0], grid.user_buckets, "bucket"), _each(grid.item_shards, "shard"), *own)
     right = items.select(_hashed(keys[1], grid.item_shards, "shard"), _each(grid.user_buckets, "bucket"), "*")
-    whole = partial(_of_cell, work=work, schema=arrow_schema(fields))
+    if pairs is not None:
+        cell = _hashed(keys[0], grid.user_buckets, "bucket"), _hashed(keys[1], grid.item_shards, "shard")
+        rows = pairs.select(*cell, keys[0], F.col(keys[1]).alias(_OTHER), *ABOUT_PAIR)
+        left = left.unionByName(rows, allowMissingColumns=True)
+    whole = partial(_of_cell, work=work, schema=arrow_schema(fields), keys=keys)
     return left.groupBy(*CELL).cogroup(right.groupBy(*CELL)).applyInArrow(whole, schema)
 
 
@@ -98,6 +109,12 @@ def _each(n: int, name: str) -> Column:
 
 
 def _of_cell(
-    users: pa.Table, items: pa.Table, work: Callable[[pa.Table, pa.Table], pa.Table], schema: pa.Schema
+    users: pa.Table, items: pa.Table, work: Callable[..., pa.Table], schema: pa.Schema, keys: tuple[str, str]
 ) -> pa.Table:
-    return work(users, items) if users.num_rows and items.num_rows else schema.empty_table()
+    told: tuple[pa.Table, ...] = ()
+    if _OTHER in users.column_names:
+        of_pair = pc.is_valid(users[_OTHER])
+        pairs = users.select([keys[0], _OTHER, *ABOUT_PAIR]).filter(of_pair)
+        told = (pairs.rename_columns([*keys, *ABOUT_PAIR]),)
+        users = users.drop_columns([_OTHER, *ABOUT_PAIR]).filter(pc.invert(of_pair))
+    return work(users, items, *told) if users.num_rows and items.num_rows else schema.empty_table()

@@ -40,7 +40,7 @@ class Pairs:
     @classmethod
     def of(cls, users: np.ndarray, items: np.ndarray, values: np.ndarray) -> Pairs:
         """Pairs in any order, brought into order."""
-        order = np.lexsort((items, users))
+        order = np.argsort(users * (items.max(initial=0) + 1) + items, kind="stable")
         return cls(users[order], items[order], values[order])
 
     def rows(self, start: int, stop: int) -> Pairs:

@@ -20,8 +20,8 @@ from recsys_spark.rank.cells import (
     ScorerNames,
     UserCell,
     in_order,
+    sparse_pairs,
     taken,
-    with_sparse,
 )
 from recsys_spark.rank.topn import places, probability
 from recsys_spark.rank.variants import Variant
@@ -58,8 +58,9 @@ def audiences(
     plan = Plan(names.spans, len(names.sparse), variant.mixture(names.all), length)
     new = item_blocks.where("item_group = 'new'").select("item_id", "item_group", "vector")
     about_new = boosts.join(new.select("item_id"), "item_id", "left_semi")
-    users = with_sparse(user_blocks.select("user_id", "route", "vector"), about_new, None, names.sparse)
-    found = lay_out(new, users, grid, partial(audiences_of_cell, plan), FOUND, keys=("item_id", "user_id"))
+    users, pairs = user_blocks.select("user_id", "route", "vector"), sparse_pairs(about_new, None, names.sparse)
+    work, keys = partial(audiences_of_cell, plan), ("item_id", "user_id")
+    found = lay_out(new, users, grid, work, FOUND, keys, pairs)
     placed = places(found, {"user_ids": "user_id", "logits": "logit", "routes": "route"})
     merged = placed if grid.item_shards == 1 else _merged(placed, length)
     return merged.withColumn("score", probability()).select(*table("item_audiences").columns)
@@ -81,11 +82,11 @@ class Plan:
     length: int
 
 
-def audiences_of_cell(plan: Plan, items: pa.Table, users: pa.Table) -> pa.Table:
+def audiences_of_cell(plan: Plan, items: pa.Table, users: pa.Table, pairs: pa.Table) -> pa.Table:
     """The rows FOUND of one bucket of new items against one shard of users."""
     users, items = in_order(users, "user_id"), in_order(items, "item_id")
     item_cell = ItemCell.of(items)
-    user_cell = UserCell.of(users, item_cell.ids, plan.spans, plan.n_sparse)
+    user_cell = UserCell.of(users, pairs, item_cell.ids, plan.spans, plan.n_sparse)
     scorers, routes = _swapped(user_cell.scorers), users["route"].combine_chunks()
     everyone = Shelf(np.arange(users.num_rows), plan.length)
     found = []

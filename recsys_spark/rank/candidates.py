@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from recsys_spark.kernels.best import largest
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
+from recsys_spark.kernels.keep import Keep
 from recsys_spark.kernels.scoring import Pairs, Side
 from recsys_spark.kernels.tiles import tile_rows
 from recsys_spark.rank.cells import (
@@ -22,8 +23,8 @@ from recsys_spark.rank.cells import (
     in_order,
     list_pairs,
     lists,
+    sparse_pairs,
     taken,
-    with_sparse,
 )
 
 KINDS = ("half", "route", "item_group")
@@ -54,7 +55,17 @@ class Draw:
     seed: int = 0
 
 
-def candidates(asked: DataFrame, items: DataFrame, names: ScorerNames, draw: Draw, grid: Grid) -> DataFrame:
+@dataclass(frozen=True)
+class Asked:
+    """The drawn users with all that a search for their candidates needs."""
+
+    users: DataFrame
+    """half, route, item_group, user_id, the hidden items as aligned arrays, vector and hash."""
+    pairs: DataFrame
+    """Their boosts and excluded items, as sparse_pairs has them."""
+
+
+def candidates(asked: Asked, items: DataFrame, names: ScorerNames, draw: Draw, grid: Grid) -> DataFrame:
     """Users with their hidden items, each scorer's best items, and some items at random.
 
     An item that stands for others of its kind carries their number as its weight. With several shards each gives its
@@ -73,7 +84,7 @@ def candidates(asked: DataFrame, items: DataFrame, names: ScorerNames, draw: Dra
     """
     hashed = items.select("item_id", "item_group", "vector", item_hash())
     plan = _Plan(names.spans, len(names.sparse), -(-draw.top // grid.item_shards), -(-draw.others // grid.item_shards))
-    return lay_out(asked, hashed, grid, partial(_candidates_of_cell, plan), FOUND)
+    return lay_out(asked.users, hashed, grid, partial(_candidates_of_cell, plan), FOUND, pairs=asked.pairs)
 
 
 def asked_users(
@@ -84,8 +95,9 @@ def asked_users(
     truth: DataFrame,
     excluded: DataFrame | None,
     draw: Draw,
-) -> DataFrame:
-    """The drawn users with all that a search for their candidates needs.
+    keep: Keep,
+) -> Asked:
+    """Draw users of each kind.
 
     Args:
         user_blocks: the table of the backtest fold.
@@ -95,15 +107,13 @@ def asked_users(
         truth: the table.
         excluded: pairs (user_id, item_id) that are no candidates, or None.
         draw: sizes and seed.
-
-    Returns:
-        half, route, item_group, user_id, the hidden items as aligned arrays, vector, hash, and the sparse scorers' and
-        excluded items.
+        keep: holds the drawn users, who are read twice.
     """
-    users = _drawn(_positives(user_blocks, item_blocks, truth, excluded), draw)
+    drawn = _drawn(_positives(user_blocks, item_blocks, truth, excluded), draw)
     hashed = F.xxhash64("user_id", F.lit(draw.seed)).alias("hash")
-    asked = users.join(user_blocks.select("user_id", "vector"), "user_id", "inner").select("*", hashed)
-    return with_sparse(asked, boosts, excluded, names.sparse)
+    users = keep(drawn.join(user_blocks.select("user_id", "vector"), "user_id", "inner").select("*", hashed))
+    theirs = users.select("user_id").distinct()
+    return Asked(users, sparse_pairs(boosts, excluded, names.sparse).join(theirs, "user_id", "left_semi"))
 
 
 def item_hash() -> Column:
@@ -111,10 +121,10 @@ def item_hash() -> Column:
     return F.xxhash64("item_id").alias("hash")
 
 
-def candidates_here(users: pa.Table, items: pa.Table, names: ScorerNames, draw: Draw) -> pa.Table:
-    """The candidates of users from :func:`asked_users` among some items (with hash), both collected."""
+def candidates_here(users: pa.Table, pairs: pa.Table, items: pa.Table, names: ScorerNames, draw: Draw) -> pa.Table:
+    """The candidates of users and pairs from :func:`asked_users` among some items (with hash), all collected."""
     plan = _Plan(names.spans, len(names.sparse), draw.top, draw.others)
-    return _candidates_of_cell(plan, users, items)
+    return _candidates_of_cell(plan, users, items, pairs)
 
 
 def _positives(
@@ -148,20 +158,20 @@ class _Plan:
     others: int
 
 
-def _candidates_of_cell(plan: _Plan, users: pa.Table, items: pa.Table) -> pa.Table:
+def _candidates_of_cell(plan: _Plan, users: pa.Table, items: pa.Table, pairs: pa.Table) -> pa.Table:
     """One bucket of drawn users against one shard of items: each user meets the items of its row's group."""
     found = [arrow_schema(FOUND).empty_table()]
     for group in users["item_group"].unique().to_pylist():
         mine = in_order(users.filter(pc.equal(users["item_group"], group)), "user_id")
         theirs = in_order(items.filter(pc.equal(items["item_group"], group)), "item_id")
         if theirs.num_rows:
-            found.append(_candidates_of_group(plan, mine, theirs))
+            found.append(_candidates_of_group(plan, mine, theirs, pairs))
     return pa.concat_tables(found)
 
 
-def _candidates_of_group(plan: _Plan, users: pa.Table, items: pa.Table) -> pa.Table:
+def _candidates_of_group(plan: _Plan, users: pa.Table, items: pa.Table, pairs: pa.Table) -> pa.Table:
     item_cell = ItemCell.of(items)
-    user_cell = UserCell.of(users, item_cell.ids, plan.spans, plan.n_sparse)
+    user_cell = UserCell.of(users, pairs, item_cell.ids, plan.spans, plan.n_sparse)
     hidden = list_pairs(users["hidden_items"], item_cell.ids, users["hidden_in_window"])
     user_hash = users["hash"].to_numpy().view(np.uint64)
     item_hash = items["hash"].to_numpy().view(np.uint64)

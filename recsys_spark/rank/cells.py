@@ -1,7 +1,7 @@
 """What a cell of the grid holds: users and items as the kernel takes them.
 
-Every user meets every item in exactly one cell. What is sparse (boosts, excluded items) travels with the user as
-arrays, bounded by how many boosts and purchases a user has.
+Every user meets every item in exactly one cell, and what is sparse (boosts, excluded items) comes to that cell, a row a
+pair.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from recsys_spark.kernels.arrow import matrix
+from recsys_spark.kernels.grid import ABOUT_PAIR
 from recsys_spark.kernels.scoring import Pairs, Scorers, Side
 from recsys_spark.rank.variants import ITEM_GROUPS, ROUTES
-
-BOOST_ARRAYS = (("item_id", "boost_items"), ("code", "boost_scorers"), ("value", "boost_values"))
 
 
 @dataclass(frozen=True)
@@ -47,27 +46,20 @@ def layout_of(blocks: Iterable[Row]) -> dict[str, tuple[int, int]]:
     return {row["block"]: (row["start"], row["width"]) for row in blocks}
 
 
-def with_sparse(
-    users: DataFrame, boosts: DataFrame, excluded: DataFrame | None, sparse_scorers: Sequence[str]
-) -> DataFrame:
-    """Users with their boosts as three aligned arrays and their excluded items as one.
+def sparse_pairs(boosts: DataFrame, excluded: DataFrame | None, sparse_scorers: Sequence[str]) -> DataFrame:
+    """user_id, item_id, code and value of every boost, and of every excluded pair, for :func:`kernels.grid.lay_out`.
 
     Args:
-        users: at least user_id.
         boosts: the table boosts; scorers that are not named are left out.
-        excluded: pairs (user_id, item_id), or None for none.
-        sparse_scorers: names of boost scorers; boost_scorers holds positions in it.
+        excluded: pairs (user_id, item_id), each once, or None for none.
+        sparse_scorers: names of boost scorers; the code is a position among them, and that behind them for excluded.
     """
-    found = users.join(_boost_arrays(boosts, sparse_scorers), "user_id", "left")
-    filled = [
-        _or_empty(name, of)
-        for name, of in (("boost_items", "string"), ("boost_scorers", "int"), ("boost_values", "double"))
-    ]
-    joined = found.select(*users.columns, *filled)
+    coded = boosts.select("user_id", "item_id", position(F.col("scorer"), sparse_scorers).alias("code"), "value")
+    found = coded.where("code >= 0")
     if excluded is None:
-        return joined.select("*", _empty("array<string>").alias("excluded_items"))
-    arrays = excluded.groupBy("user_id").agg(F.collect_set("item_id").alias("excluded_items"))
-    return joined.join(arrays, "user_id", "left").withColumn("excluded_items", _or_empty("excluded_items", "string"))
+        return found
+    barred = F.lit(len(sparse_scorers)).alias("code"), F.lit(1.0).alias("value")
+    return found.unionByName(excluded.select("user_id", "item_id", *barred))
 
 
 def position(value: Column, names: Sequence[str]) -> Column:
@@ -86,16 +78,19 @@ class UserCell:
     excluded: Pairs
 
     @classmethod
-    def of(cls, users: pa.Table, item_ids: pa.Array, spans: tuple[tuple[int, int], ...], n_sparse: int) -> UserCell:
-        """Read a table made by with_sparse."""
-        rows, columns = _pairs(users["boost_items"], item_ids)
-        scorer = _flat(users["boost_scorers"])
-        values = _flat(users["boost_values"])
+    def of(
+        cls, users: pa.Table, pairs: pa.Table, item_ids: pa.Array, spans: tuple[tuple[int, int], ...], n_sparse: int
+    ) -> UserCell:
+        """Read users, sorted, of whom one may have several rows, and the pairs of :func:`sparse_pairs`."""
+        ids = users["user_id"].combine_chunks()
+        rows, which = _rows_of(ids, pairs["user_id"])
+        columns = _positions(pairs["item_id"], item_ids)[which]
         known = columns >= 0
-        sparse = [known & (scorer == place) for place in range(n_sparse)]
-        pairs = tuple(Pairs.of(rows[mask], columns[mask], values[mask]) for mask in sparse)
-        excluded = list_pairs(users["excluded_items"], item_ids)
-        return cls(users["user_id"].combine_chunks(), _side(users, "route", ROUTES), Scorers(spans, pairs), excluded)
+        rows, columns = rows[known], columns[known]
+        code, values = (pairs[name].to_numpy()[which[known]] for name in ABOUT_PAIR)
+        of_code = [code == place for place in range(n_sparse + 1)]
+        *sparse, excluded = [Pairs.of(rows[mask], columns[mask], values[mask]) for mask in of_code]
+        return cls(ids, _side(users, "route", ROUTES), Scorers(spans, tuple(sparse)), excluded)
 
     def rows(self, start: int, stop: int) -> UserCell:
         """Users start to stop, counted from start."""
@@ -124,7 +119,9 @@ def in_order(table: pa.Table, key: str) -> pa.Table:
 
 def list_pairs(ids: pa.ChunkedArray, item_ids: pa.Array, values: pa.ChunkedArray | None = None) -> Pairs:
     """A column of id lists, and one of aligned values (1 if None), as pairs; ids that item_ids lacks are left out."""
-    rows, columns = _pairs(ids, item_ids)
+    column = ids.combine_chunks()
+    rows = np.repeat(np.arange(len(column)), np.diff(column.offsets.to_numpy()))
+    columns = _positions(column.flatten(), item_ids)
     known = columns >= 0
     each = np.ones(len(rows)) if values is None else _flat(values).astype(float)
     return Pairs.of(rows[known], columns[known], each[known])
@@ -152,32 +149,24 @@ def _side(table: pa.Table, kind: str, names: Sequence[str]) -> Side:
     return Side(vectors, codes.to_numpy(zero_copy_only=False).astype(np.int64))
 
 
-def _pairs(lists: pa.ChunkedArray, item_ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Row and item position of every id in a column of id lists; -1 where this shard does not hold the item."""
-    column = lists.combine_chunks()
-    rows = np.repeat(np.arange(len(column)), np.diff(column.offsets.to_numpy()))
-    found = pc.fill_null(pc.index_in(column.flatten(), value_set=item_ids), -1)
-    return rows, found.to_numpy(zero_copy_only=False).astype(np.int64)
+def _positions(ids: pa.Array | pa.ChunkedArray, among: pa.Array) -> np.ndarray:
+    """Where each id is among others, which differ; -1 where it is not."""
+    found = pc.fill_null(pc.index_in(ids, value_set=among), -1)
+    return np.asarray(found).astype(np.int64)
+
+
+def _rows_of(ids: pa.Array, asked: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows whose id was asked for, and the places where it was; a row for each of both that are equal."""
+    known = ids.dictionary_encode()
+    of_row, of_asked = np.asarray(known.indices), _positions(asked, known.dictionary)
+    held = np.bincount(of_row, minlength=len(known.dictionary))
+    first, order = np.cumsum(held) - held, np.argsort(of_row, kind="stable")
+    found = np.flatnonzero(of_asked >= 0)
+    times = held[of_asked[found]]
+    which = np.repeat(found, times)
+    within = np.arange(len(which)) - np.repeat(np.cumsum(times) - times, times)
+    return order[first[of_asked[which]] + within], which
 
 
 def _flat(lists: pa.ChunkedArray) -> np.ndarray:
     return lists.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-
-
-def _boost_arrays(boosts: DataFrame, scorers: Sequence[str]) -> DataFrame:
-    found = boosts.select("user_id", "item_id", "value", position(F.col("scorer"), scorers).alias("code"))
-    packed = F.collect_list(F.struct("item_id", "code", "value")).alias("packed")
-    return (
-        found.where("code >= 0")
-        .groupBy("user_id")
-        .agg(packed)
-        .select("user_id", *[F.col(f"packed.{old}").alias(new) for old, new in BOOST_ARRAYS])
-    )
-
-
-def _empty(kind: str) -> Column:
-    return F.array().cast(kind)
-
-
-def _or_empty(column: str, of: str) -> Column:
-    return F.coalesce(F.col(column), _empty(f"array<{of}>")).alias(column)

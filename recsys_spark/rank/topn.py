@@ -22,8 +22,8 @@ from recsys_spark.rank.cells import (
     UserCell,
     in_order,
     position,
+    sparse_pairs,
     taken,
-    with_sparse,
 )
 from recsys_spark.rank.variants import Variant
 
@@ -116,9 +116,9 @@ def lists_by_shard(
         tuple((variant.name, variant.mixture(names.all)) for variant in variants),
         tuple((shelf, length, exclude) for shelf, (length, exclude) in shelves.items()),
     )
-    users = with_sparse(user_blocks.select("user_id", "route", "vector"), boosts, excluded, names.sparse)
+    users, pairs = user_blocks.select("user_id", "route", "vector"), sparse_pairs(boosts, excluded, names.sparse)
     items = _shelved(item_blocks.select("item_id", "item_group", "vector"), shelf_items, list(shelves))
-    return lay_out(users, items, Grid(user_buckets, item_shards), partial(_best_of_cell, plan), FOUND)
+    return lay_out(users, items, Grid(user_buckets, item_shards), partial(_best_of_cell, plan), FOUND, pairs=pairs)
 
 
 def places(lists: DataFrame, arrays: Mapping[str, str]) -> DataFrame:
@@ -150,11 +150,11 @@ class _Plan:
     shelves: tuple[tuple[str, int, bool], ...]
 
 
-def _best_of_cell(plan: _Plan, users: pa.Table, items: pa.Table) -> pa.Table:
+def _best_of_cell(plan: _Plan, users: pa.Table, items: pa.Table, pairs: pa.Table) -> pa.Table:
     """One bucket of users against one shard of items."""
     users, items = in_order(users, "user_id"), in_order(items, "item_id")
     item_cell = ItemCell.of(items)
-    user_cell = UserCell.of(users, item_cell.ids, plan.spans, len(plan.scorers) - len(plan.spans))
+    user_cell = UserCell.of(users, pairs, item_cell.ids, plan.spans, len(plan.scorers) - len(plan.spans))
     shelves = _shelves(plan, items)
     found = []
     for name, mixture in plan.mixtures:

@@ -12,7 +12,7 @@ from recsys_spark.contracts.spark import differences
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank import audiences as audiences_module
 from recsys_spark.rank.audiences import audiences
-from recsys_spark.rank.cells import ScorerNames, with_sparse
+from recsys_spark.rank.cells import ScorerNames, sparse_pairs
 
 
 def brute_force(shop, variant, length):
@@ -48,13 +48,14 @@ def test_audiences_equal_brute_force_whatever_the_grid(rows):
 def test_an_audience_is_the_same_among_few_items_at_once_as_among_all(rows, monkeypatch):
     shop = small_shop(n_users=9, n_items=20, seed=3)
     names, variant = ScorerNames.of(LAYOUT, mixed_variant().scorers()), mixed_variant()
-    users = with_sparse(rows("user_blocks", *shop.users), rows("boosts", *shop.boosts), None, names.sparse).toArrow()
+    users, pairs = rows("user_blocks", *shop.users), sparse_pairs(rows("boosts", *shop.boosts), None, names.sparse)
     items = rows("item_blocks", *shop.items).where("item_group = 'new'").toArrow()
     plan = audiences_module.Plan(names.spans, len(names.sparse), variant.mixture(names.all), 4)
-    at_once = audiences_module.audiences_of_cell(plan, items, users)
+    asked = plan, items, users.toArrow(), pairs.toArrow()
+    at_once = audiences_module.audiences_of_cell(*asked)
     monkeypatch.setattr(audiences_module, "ITEMS_AT_ONCE", 3)
     assert items.num_rows > 3
-    assert audiences_module.audiences_of_cell(plan, items, users).equals(at_once)
+    assert audiences_module.audiences_of_cell(*asked).equals(at_once)
 
 
 def test_known_items_and_a_shop_without_new_ones_have_no_audience(rows):

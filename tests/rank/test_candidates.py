@@ -6,6 +6,7 @@ import pytest
 from shops import LAYOUT, small_shop
 
 from recsys_spark.kernels.grid import Grid
+from recsys_spark.kernels.keep import keeping
 from recsys_spark.rank.candidates import Draw, asked_users, candidates
 from recsys_spark.rank.cells import ScorerNames
 from tests.frames import local_frame
@@ -22,8 +23,9 @@ def shop():
 def found(shop, rows, truth, excluded=None, draw=DRAW, grid=None):
     users, items = rows("user_blocks", *shop.users), rows("item_blocks", *shop.items)
     boosts, hidden = rows("boosts", *shop.boosts), rows("truth", *truth)
-    asked = asked_users(users, items, boosts, NAMES, hidden, excluded, draw)
-    return candidates(asked, items, NAMES, draw, grid or Grid(2, 1)).collect()
+    with keeping() as keep:
+        asked = asked_users(users, items, boosts, NAMES, hidden, excluded, draw, keep)
+        return candidates(asked, items, NAMES, draw, grid or Grid(2, 1)).collect()
 
 
 def truth_of(*pairs, half="learn", in_window=True):
