@@ -26,7 +26,7 @@ from benchmarks.session import local_session
 from recsys_spark.config.settings import RankSettings
 from recsys_spark.kernels.arrow import list_column, matrix
 from recsys_spark.kernels.grid import Grid
-from recsys_spark.rank.topn import lists_by_shard
+from recsys_spark.rank.topn import TopN
 from recsys_spark.rank.variants import Variant
 
 BLOCK_SIZES = (4096, 16384, 65536)
@@ -73,7 +73,7 @@ def ours(size: Size, data: Path, out: Path) -> Work:
 
     def work() -> None:
         grid = Grid.of(size.users, size.items, settings.users_per_task, settings.items_per_task, cores)
-        lists = lists_by_shard(
+        search = TopN(
             user_blocks,
             item_blocks,
             boosts,
@@ -82,9 +82,8 @@ def ours(size: Size, data: Path, out: Path) -> Work:
             excluded,
             [Variant.single("factors")],
             {SHELF: (size.k, True)},
-            grid.user_buckets,
-            grid.item_shards,
         )
+        lists = search.lists_by_shard(grid)
         lists.select("user_id", "item_ids", "logits").write.parquet(str(out / "lists"))
 
     return work

@@ -11,7 +11,7 @@ from recsys_spark.evaluate import comparison, metrics
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank.cells import layout_of
 from recsys_spark.rank.shelves import purchased
-from recsys_spark.rank.topn import top_n
+from recsys_spark.rank.topn import TopN
 from recsys_spark.rank.variants import Variant
 
 
@@ -44,17 +44,20 @@ def judge(job: Job, models: Collection[str] | None = None) -> None:
 def _lists(fold: Job, truth: DataFrame, candidates: DataFrame, models: Collection[str] | None, grid: Grid) -> DataFrame:
     """The best k of both item groups for each user of the truth, under each contender."""
     settings, users = fold.settings, truth.select("user_id").distinct()
+
+    def theirs(frame: DataFrame) -> DataFrame:
+        return frame.join(users, "user_id", "left_semi")
+
     discovery = settings.rank.discovery_only
     contenders = comparison.contenders(row.asDict() for row in fold.read("route_weights").collect())
-    return top_n(
-        fold.read("user_blocks").join(users, "user_id", "left_semi"),
+    search = TopN(
+        theirs(fold.read("user_blocks")),
         fold.read("item_blocks"),
-        fold.read("boosts"),
+        theirs(fold.read("boosts")),
         layout_of(fold.read("blocks").collect()),
         candidates,
-        purchased(fold.read("interactions")) if discovery else None,
+        theirs(purchased(fold.read("interactions"))) if discovery else None,
         [Variant.from_rows(name, rows) for name, rows in contenders.items() if models is None or name in models],
         {"established": (settings.backtest.k, discovery), "new": (settings.backtest.k, False)},
-        grid.user_buckets,
-        grid.item_shards,
     )
+    return search.ranked(grid)

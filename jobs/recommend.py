@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame
 
@@ -17,7 +17,7 @@ from recsys_spark.rank.diversity import is_capped, searched_length, with_caps
 from recsys_spark.rank.lists import coverage_gaps, model_version, recommendations
 from recsys_spark.rank.renewal import shelf_changes, with_arrivals, with_gone
 from recsys_spark.rank.shelves import available, purchased, shelf_items
-from recsys_spark.rank.topn import top_n
+from recsys_spark.rank.topn import TopN
 from recsys_spark.rank.variants import Variant
 
 OUTPUTS = ("recommendations", "item_audiences")
@@ -73,9 +73,17 @@ def _lists(
     rank, items, met = job.settings.rank, job.read("items"), theirs(job.read("interactions"))
     searched = {shelf.name: (searched_length(shelf), shelf.exclude_purchased) for shelf in rank.shelves}
     boosts = theirs(scoring.boosts)
-    top = top_n(theirs(job.read("user_blocks")), scoring.blocks, boosts, scoring.layout, shelves, purchased(met),
-                [scoring.learned], searched, grid.user_buckets, grid.item_shards)  # fmt: skip
-    top = with_caps(top, items, rank.shelves)
+    search = TopN(
+        theirs(job.read("user_blocks")),
+        scoring.blocks,
+        boosts,
+        scoring.layout,
+        shelves,
+        purchased(met),
+        [scoring.learned],
+        searched,
+    )
+    top = with_caps(search.ranked(grid), items, rank.shelves)
     return recommendations(top, theirs(job.read("user_profiles")), items, met, boosts, *made_by)
 
 
@@ -96,8 +104,9 @@ def _listed(job: Job, scoring: Scoring, shelves: DataFrame, grid: Grid) -> DataF
         blocks, boosts = (f.join(arrived, "item_id", "left_semi") for f in (scoring.blocks, scoring.boosts))
         asked = _shelves(job)
         best = {name: (1, exclude) for name, (_, exclude) in asked.items()}
-        top = top_n(others, blocks, boosts, scoring.layout, arrived, purchased(job.read("interactions")),
-                    [scoring.learned], best, grid.user_buckets, 1)  # fmt: skip
+        bought = purchased(job.read("interactions"))
+        search = TopN(others, blocks, boosts, scoring.layout, arrived, bought, [scoring.learned], best)
+        top = search.ranked(replace(grid, item_shards=1))
         lengths = {name: length for name, (length, _) in asked.items()}
         changed = changed.unionByName(with_arrivals(before, top, lengths))
     return changed.distinct()

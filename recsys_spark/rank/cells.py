@@ -6,7 +6,7 @@ pair.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,7 @@ class ScorerNames:
     sparse: tuple[str, ...]
 
     @classmethod
-    def of(cls, layout: dict[str, tuple[int, int]], scorers: set[str]) -> ScorerNames:
+    def of(cls, layout: Mapping[str, tuple[int, int]], scorers: set[str]) -> ScorerNames:
         """The given scorers; those that the layout does not place are sparse."""
         dense = sorted((name for name in scorers if name in layout), key=lambda name: layout[name])
         return cls(tuple(dense), tuple(layout[name] for name in dense), tuple(sorted(scorers - set(layout))))

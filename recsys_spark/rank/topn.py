@@ -39,86 +39,69 @@ FOUND = {
 """One row a list, best first."""
 
 
-def top_n(
-    user_blocks: DataFrame,
-    item_blocks: DataFrame,
-    boosts: DataFrame,
-    layout: dict[str, tuple[int, int]],
-    shelf_items: DataFrame,
-    excluded: DataFrame | None,
-    variants: Sequence[Variant],
-    shelves: Mapping[str, tuple[int, bool]],
-    user_buckets: int,
-    item_shards: int,
-) -> DataFrame:
-    """The first N items of every user and shelf under every variant.
+@dataclass(frozen=True)
+class TopN:
+    """Who is searched for, among which items, and how they are weighed.
 
-    Within a shelf both item groups compete by calibrated probability; ties go to the lower item_id. The order
-    follows the logit, since the probability of sure things rounds to 1.
-
-    Args:
-        user_blocks: the table, or some users of it.
-        item_blocks: the table, or some items of it.
-        boosts: the table.
-        layout: block to (start, width), as the table blocks has it.
-        shelf_items: (shelf, item_id), from shelves.shelf_items.
-        excluded: pairs (user_id, item_id) that shelves with the flag leave out; None for none.
-        variants: weightings, with different names.
-        shelves: shelf to (length, whether excluded pairs are left out).
-        user_buckets: parts that the users are hashed into.
-        item_shards: parts that the items are hashed into.
-
-    Returns:
-        variant, shelf, user_id, rank (from 1), item_id, score (probability), route, and evidence: each scorer's
-        weighted part of the uncalibrated score, where it is not 0.
+    Within a shelf both item groups compete by calibrated probability; ties go to the lower item_id. The order follows
+    the logit, since the probability of sure things rounds to 1.
 
     Raises:
         SettingsError: no variant or shelf is given, or a name repeats.
     """
-    found = lists_by_shard(
-        user_blocks,
-        item_blocks,
-        boosts,
-        layout,
-        shelf_items,
-        excluded,
-        variants,
-        shelves,
-        user_buckets,
-        item_shards,
-    )
-    placed = places(found, {"item_ids": "item_id", "logits": "logit", "evidence": "evidence"})
-    merged = placed if item_shards == 1 else _merged(placed, shelves)
-    return merged.select("variant", "shelf", "user_id", "rank", "item_id", probability(), "route", "evidence")
 
+    user_blocks: DataFrame
+    """The table, or some users of it."""
+    item_blocks: DataFrame
+    """The table, or some items of it."""
+    boosts: DataFrame
+    """The table; rows of other users only cost time."""
+    layout: Mapping[str, tuple[int, int]]
+    """Block to (start, width), as the table blocks has it."""
+    shelf_items: DataFrame
+    """(shelf, item_id), from shelves.shelf_items."""
+    excluded: DataFrame | None
+    """Pairs (user_id, item_id), each once, that shelves with the flag leave out; None for none."""
+    variants: Sequence[Variant]
+    """Weightings, with different names."""
+    shelves: Mapping[str, tuple[int, bool]]
+    """Shelf to (length, whether excluded pairs are left out)."""
 
-def lists_by_shard(
-    user_blocks: DataFrame,
-    item_blocks: DataFrame,
-    boosts: DataFrame,
-    layout: dict[str, tuple[int, int]],
-    shelf_items: DataFrame,
-    excluded: DataFrame | None,
-    variants: Sequence[Variant],
-    shelves: Mapping[str, tuple[int, bool]],
-    user_buckets: int,
-    item_shards: int,
-) -> DataFrame:
-    """What :func:`top_n` lays out place by place, as FOUND: one row a list and shard of items.
+    def __post_init__(self) -> None:
+        names = [variant.name for variant in self.variants]
+        if not names or not self.shelves or len(set(names)) != len(names):
+            raise SettingsError(
+                f"top-N needs variants with different names and at least one shelf; found variants {names}, "
+                f"shelves {list(self.shelves)}"
+            )
 
-    Arguments and errors are those of :func:`top_n`.
-    """
-    _check(variants, shelves)
-    names = ScorerNames.of(layout, set().union(*[variant.scorers() for variant in variants]))
-    plan = _Plan(
-        names.spans,
-        tuple(names.all),
-        tuple((variant.name, variant.mixture(names.all)) for variant in variants),
-        tuple((shelf, length, exclude) for shelf, (length, exclude) in shelves.items()),
-    )
-    users, pairs = user_blocks.select("user_id", "route", "vector"), sparse_pairs(boosts, excluded, names.sparse)
-    items = _shelved(item_blocks.select("item_id", "item_group", "vector"), shelf_items, list(shelves))
-    return lay_out(users, items, Grid(user_buckets, item_shards), partial(_best_of_cell, plan), FOUND, pairs=pairs)
+    def ranked(self, grid: Grid) -> DataFrame:
+        """The first N items of every user and shelf under every variant.
+
+        Returns:
+            variant, shelf, user_id, rank (from 1), item_id, score (probability), route, and evidence: each scorer's
+            weighted part of the uncalibrated score, where it is not 0.
+        """
+        arrays = {"item_ids": "item_id", "logits": "logit", "evidence": "evidence"}
+        placed = places(self.lists_by_shard(grid), arrays)
+        merged = placed if grid.item_shards == 1 else _merged(placed, self.shelves)
+        return merged.select("variant", "shelf", "user_id", "rank", "item_id", probability(), "route", "evidence")
+
+    def lists_by_shard(self, grid: Grid) -> DataFrame:
+        """What :meth:`ranked` lays out place by place, as FOUND: one row a list and shard of items."""
+        names = ScorerNames.of(self.layout, set().union(*[variant.scorers() for variant in self.variants]))
+        plan = _Plan(
+            names.spans,
+            tuple(names.all),
+            tuple((variant.name, variant.mixture(names.all)) for variant in self.variants),
+            tuple((shelf, length, exclude) for shelf, (length, exclude) in self.shelves.items()),
+        )
+        users = self.user_blocks.select("user_id", "route", "vector")
+        items = _shelved(
+            self.item_blocks.select("item_id", "item_group", "vector"), self.shelf_items, list(self.shelves)
+        )
+        pairs = sparse_pairs(self.boosts, self.excluded, names.sparse)
+        return lay_out(users, items, grid, partial(_best_of_cell, plan), FOUND, pairs=pairs)
 
 
 def places(lists: DataFrame, arrays: Mapping[str, str]) -> DataFrame:
@@ -207,12 +190,3 @@ def _shelved(items: DataFrame, shelf_items: DataFrame, shelves: Sequence[str]) -
     """Items that stand on a shelf, with the positions of their shelves."""
     codes = shelf_items.select("item_id", position(F.col("shelf"), shelves).alias("code")).where("code >= 0")
     return items.join(codes.groupBy("item_id").agg(F.collect_set("code").alias("shelves")), "item_id", "inner")
-
-
-def _check(variants: Sequence[Variant], shelves: Mapping[str, tuple[int, bool]]) -> None:
-    names = [variant.name for variant in variants]
-    if not names or not shelves or len(set(names)) != len(names):
-        raise SettingsError(
-            f"top-N needs variants with different names and at least one shelf; found variants {names}, "
-            f"shelves {list(shelves)}"
-        )

@@ -8,7 +8,8 @@ import pytest
 from shops import LAYOUT, SCORERS, mixed_variant, small_shop
 
 from recsys_spark.errors import SettingsError
-from recsys_spark.rank.topn import top_n
+from recsys_spark.kernels.grid import Grid
+from recsys_spark.rank.topn import TopN
 from recsys_spark.rank.variants import Variant
 from tests.frames import local_frame
 
@@ -53,8 +54,8 @@ def frames(spark, rows):
     }
 
 
-def run(frames, variants, shelves=SHELVES, excluded=True, **grid):
-    return top_n(
+def run(frames, variants, shelves=SHELVES, excluded=True, *, user_buckets, item_shards):
+    search = TopN(
         frames["user_blocks"],
         frames["item_blocks"],
         frames["boosts"],
@@ -63,8 +64,8 @@ def run(frames, variants, shelves=SHELVES, excluded=True, **grid):
         frames["excluded"] if excluded else None,
         variants,
         shelves,
-        **grid,
-    ).collect()
+    )
+    return search.ranked(Grid(user_buckets, item_shards)).collect()
 
 
 def listed(found, variant, shelf):
