@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from jobs.command import run_job
 from jobs.context import Job
 from recsys_spark.kernels.grid import Grid
-from recsys_spark.kernels.keep import keeping
+from recsys_spark.kernels.keep import Keep, keeping
 from recsys_spark.rank.audiences import audiences
 from recsys_spark.rank.cells import layout_of
 from recsys_spark.rank.diversity import is_capped, searched_length, with_caps
@@ -41,7 +41,7 @@ def run(job: Job) -> None:
         source = f"{job.run_id} as of {job.as_of.isoformat() if job.as_of else 'the latest event'}"
         made_by = model_version(weights, job.read("training_log").collect()), source
         job.describe("recommend: lists")
-        found = _lists(job, scoring, shelves, grid, listed, made_by)
+        found = _lists(job, scoring, shelves, grid, listed, made_by, keep)
         before = job.before("recommendations")
         if before is not None:
             found = found.unionByName(before.join(listed, "user_id", "left_anti").select(*found.columns))
@@ -63,7 +63,13 @@ class Scoring:
 
 
 def _lists(
-    job: Job, scoring: Scoring, shelves: DataFrame, grid: Grid, listed: DataFrame, made_by: tuple[str, str]
+    job: Job,
+    scoring: Scoring,
+    shelves: DataFrame,
+    grid: Grid,
+    listed: DataFrame,
+    made_by: tuple[str, str],
+    keep: Keep,
 ) -> DataFrame:
     """The rows of recommendations of the users in ``listed``."""
 
@@ -73,6 +79,8 @@ def _lists(
     rank, items, met = job.settings.rank, job.read("items"), theirs(job.read("interactions"))
     searched = {shelf.name: (searched_length(shelf), shelf.exclude_purchased) for shelf in rank.shelves}
     boosts = theirs(scoring.boosts)
+    if job.base and not job.base.everyone:
+        boosts = keep(boosts)  # the search and the reasons read them; those of all others are passed over once
     search = TopN(
         theirs(job.read("user_blocks")),
         scoring.blocks,

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.contracts import table
@@ -23,7 +23,7 @@ from recsys_spark.rank.cells import (
     sparse_pairs,
     taken,
 )
-from recsys_spark.rank.topn import places, probability
+from recsys_spark.rank.topn import best_of_shards, places, probability
 from recsys_spark.rank.variants import Variant
 
 FOUND = {"item_id": "string", "user_ids": "array<string>", "logits": "array<double>", "routes": "array<string>"}
@@ -62,14 +62,9 @@ def audiences(
     work, keys = partial(audiences_of_cell, plan), ("item_id", "user_id")
     found = lay_out(new, users, grid, work, FOUND, keys, pairs)
     placed = places(found, {"user_ids": "user_id", "logits": "logit", "routes": "route"})
-    merged = placed if grid.item_shards == 1 else _merged(placed, length)
-    return merged.withColumn("score", probability()).select(*table("item_audiences").columns)
-
-
-def _merged(found: DataFrame, length: int) -> DataFrame:
-    """The best over all shards of users."""
-    order = Window.partitionBy("item_id").orderBy(F.desc("logit"), "user_id")
-    return found.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= length)
+    if grid.item_shards > 1:
+        placed = best_of_shards(placed, ("item_id",), "user_id", F.lit(length))
+    return placed.withColumn("score", probability()).select(*table("item_audiences").columns)
 
 
 @dataclass(frozen=True)

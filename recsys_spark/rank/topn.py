@@ -84,8 +84,11 @@ class TopN:
         """
         arrays = {"item_ids": "item_id", "logits": "logit", "evidence": "evidence"}
         placed = places(self.lists_by_shard(grid), arrays)
-        merged = placed if grid.item_shards == 1 else _merged(placed, self.shelves)
-        return merged.select("variant", "shelf", "user_id", "rank", "item_id", probability(), "route", "evidence")
+        if grid.item_shards > 1:
+            lengths = [F.lit(part) for shelf, (length, _) in self.shelves.items() for part in (shelf, length)]
+            longest = F.create_map(*lengths)[F.col("shelf")]
+            placed = best_of_shards(placed, ("variant", "shelf", "user_id"), "item_id", longest)
+        return placed.select("variant", "shelf", "user_id", "rank", "item_id", probability(), "route", "evidence")
 
     def lists_by_shard(self, grid: Grid) -> DataFrame:
         """What :meth:`ranked` lays out place by place, as FOUND: one row a list and shard of items."""
@@ -115,6 +118,12 @@ def places(lists: DataFrame, arrays: Mapping[str, str]) -> DataFrame:
     placed = lists.select(*kept, F.posexplode(F.arrays_zip(*arrays)).alias("place", "found"))
     elements = [F.col(f"found.{array}").alias(name) for array, name in arrays.items()]
     return placed.select(*kept, (F.col("place") + 1).alias("rank"), *elements)
+
+
+def best_of_shards(placed: DataFrame, of_list: Sequence[str], key: str, length: Column) -> DataFrame:
+    """The first places of each list over all shards, ranked anew by logit; ties go to the lower ``key``."""
+    best_first = Window.partitionBy(*of_list).orderBy(F.desc("logit"), key)
+    return placed.withColumn("rank", F.row_number().over(best_first)).where(F.col("rank") <= length)
 
 
 def probability() -> Column:
@@ -175,15 +184,6 @@ def _evidence(contributions: np.ndarray, scorers: Sequence[str]) -> pa.MapArray:
     offsets = np.searchsorted(rows, np.arange(len(contributions) + 1))
     names = taken(pa.array(scorers, pa.string()), columns)
     return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), names, pa.array(contributions[rows, columns]))
-
-
-def _merged(found: DataFrame, shelves: Mapping[str, tuple[int, bool]]) -> DataFrame:
-    """The best over all shards of each list."""
-    one_list = Window.partitionBy("variant", "shelf", "user_id")
-    best_first = one_list.orderBy(F.desc("logit"), "item_id")
-    lengths = F.create_map(*[F.lit(part) for shelf, (length, _) in shelves.items() for part in (shelf, length)])
-    ranked = found.withColumn("rank", F.row_number().over(best_first))
-    return ranked.where(F.col("rank") <= lengths[F.col("shelf")])
 
 
 def _shelved(items: DataFrame, shelf_items: DataFrame, shelves: Sequence[str]) -> DataFrame:
