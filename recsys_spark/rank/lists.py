@@ -25,7 +25,7 @@ def recommendations(
     """The table recommendations.
 
     Args:
-        top: from topn.top_n, of a single variant.
+        top: from topn.TopN.ranked, of a single variant.
         user_profiles: the table.
         items: the table.
         interactions: the table.
