@@ -15,12 +15,11 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import scipy.sparse as sp
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.kernels.arrow import list_column, matrix
+from recsys_spark.kernels.arrow import list_column, matrix, positions_in
 from recsys_spark.kernels.draw import hash_share
 from recsys_spark.kernels.gram import gram
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
@@ -156,8 +155,7 @@ def _of_items(users: pa.Table, items: pa.Table, turn: np.ndarray) -> pa.Table:
 def _cell(users: pa.Table, items: pa.Table) -> sp.csr_matrix:
     """The cell's part of A: [users, items], in the order of the tables' rows."""
     ids, weights = users["items"].combine_chunks(), users["weights"].combine_chunks()
-    found = pc.index_in(ids.flatten(), value_set=items["item_id"].combine_chunks())
-    column = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
+    column = positions_in(ids.flatten(), items["item_id"].combine_chunks())
     row = np.repeat(np.arange(len(ids)), np.diff(ids.offsets.to_numpy()))
     value = weights.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
     here = column >= 0

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import scipy.sparse as sp
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.blocks.content import user_lifts
-from recsys_spark.kernels.arrow import csr_rows
+from recsys_spark.kernels.arrow import csr_rows, positions_in
 from recsys_spark.kernels.draw import hash_share
 from recsys_spark.kernels.softmax import softmax_weights
 
@@ -180,14 +179,10 @@ def _spread(layer: np.ndarray) -> float:
 def _taken(user_ids: pa.ChunkedArray, item_ids: pa.ChunkedArray, pairs: pa.Table) -> np.ndarray:
     """Which of the users and items stand together in the pairs, which may name other users: [users, items] boolean."""
     found = np.zeros((len(user_ids), len(item_ids)), bool)
-    row, column = (_positions(pairs[name], ids) for name, ids in (("user_id", user_ids), ("item_id", item_ids)))
+    sides = (("user_id", user_ids), ("item_id", item_ids))
+    row, column = (positions_in(pairs[name], ids.combine_chunks()) for name, ids in sides)
     found[row[row >= 0], column[row >= 0]] = True
     return found
-
-
-def _positions(values: pa.ChunkedArray, among: pa.ChunkedArray) -> np.ndarray:
-    """Where each value stands in ``among``; -1 for one that does not."""
-    return pc.fill_null(pc.index_in(values, value_set=among.combine_chunks()), -1).to_numpy()
 
 
 def _first(pairs: DataFrame, count: int) -> DataFrame:

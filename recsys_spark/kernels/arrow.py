@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import scipy.sparse as sp
 
 
@@ -34,6 +35,12 @@ def list_column(values: np.ndarray, dtype: type = np.float32) -> pa.ListArray:
     offsets = np.arange(0, rows * length + 1, length, dtype=np.int32) if length else np.zeros(rows + 1, np.int32)
     flat: np.ndarray = np.ascontiguousarray(values, dtype=dtype).ravel()
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat))
+
+
+def positions_in(ids: pa.Array | pa.ChunkedArray, among: pa.Array) -> np.ndarray:
+    """Where each id is among others, which differ: [ids] int64, -1 where it is not."""
+    found = pc.fill_null(pc.index_in(ids, value_set=among), -1)
+    return np.asarray(found).astype(np.int64)
 
 
 def sparse_rows(

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from recsys_spark.kernels.arrow import matrix
+from recsys_spark.kernels.arrow import matrix, positions_in
 from recsys_spark.kernels.grid import ABOUT_PAIR
 from recsys_spark.kernels.scoring import Pairs, Scorers, Side
 from recsys_spark.rank.variants import ITEM_GROUPS, ROUTES
@@ -84,7 +84,7 @@ class UserCell:
         """Read users, sorted, of whom one may have several rows, and the pairs of :func:`sparse_pairs`."""
         ids = users["user_id"].combine_chunks()
         rows, which = _rows_of(ids, pairs["user_id"])
-        columns = _positions(pairs["item_id"], item_ids)[which]
+        columns = positions_in(pairs["item_id"], item_ids)[which]
         known = columns >= 0
         rows, columns = rows[known], columns[known]
         code, values = (pairs[name].to_numpy()[which[known]] for name in ABOUT_PAIR)
@@ -121,7 +121,7 @@ def list_pairs(ids: pa.ChunkedArray, item_ids: pa.Array, values: pa.ChunkedArray
     """A column of id lists, and one of aligned values (1 if None), as pairs; ids that item_ids lacks are left out."""
     column = ids.combine_chunks()
     rows = np.repeat(np.arange(len(column)), np.diff(column.offsets.to_numpy()))
-    columns = _positions(column.flatten(), item_ids)
+    columns = positions_in(column.flatten(), item_ids)
     known = columns >= 0
     each = np.ones(len(rows)) if values is None else _flat(values).astype(float)
     return Pairs.of(rows[known], columns[known], each[known])
@@ -149,23 +149,16 @@ def _side(table: pa.Table, kind: str, names: Sequence[str]) -> Side:
     return Side(vectors, codes.to_numpy(zero_copy_only=False).astype(np.int64))
 
 
-def _positions(ids: pa.Array | pa.ChunkedArray, among: pa.Array) -> np.ndarray:
-    """Where each id is among others, which differ; -1 where it is not."""
-    found = pc.fill_null(pc.index_in(ids, value_set=among), -1)
-    return np.asarray(found).astype(np.int64)
-
-
 def _rows_of(ids: pa.Array, asked: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows whose id was asked for, and the places where it was; a row for each of both that are equal."""
+    """Rows whose id was asked for, and the places where it was: one for each two that are equal. The ids ascend."""
     known = ids.dictionary_encode()
-    of_row, of_asked = np.asarray(known.indices), _positions(asked, known.dictionary)
-    held = np.bincount(of_row, minlength=len(known.dictionary))
-    first, order = np.cumsum(held) - held, np.argsort(of_row, kind="stable")
+    held = np.bincount(np.asarray(known.indices), minlength=len(known.dictionary))
+    of_asked = positions_in(asked, known.dictionary)
     found = np.flatnonzero(of_asked >= 0)
     times = held[of_asked[found]]
     which = np.repeat(found, times)
     within = np.arange(len(which)) - np.repeat(np.cumsum(times) - times, times)
-    return order[first[of_asked[which]] + within], which
+    return (np.cumsum(held) - held)[of_asked[which]] + within, which
 
 
 def _flat(lists: pa.ChunkedArray) -> np.ndarray:

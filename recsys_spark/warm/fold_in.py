@@ -7,11 +7,10 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.kernels.arrow import list_column, matrix
+from recsys_spark.kernels.arrow import list_column, matrix, positions_in
 from recsys_spark.kernels.gram import gram
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 
@@ -110,8 +109,7 @@ def _normals(
     """
     factors = matrix(items["factors"], np.float64).reshape(-1, rank)
     ids = users["items"].combine_chunks()
-    place = pc.fill_null(pc.index_in(ids.flatten(), value_set=items["item_id"].combine_chunks()), -1)
-    column = place.to_numpy(zero_copy_only=False)
+    column = positions_in(ids.flatten(), items["item_id"].combine_chunks())
     owner = np.repeat(np.arange(len(ids)), np.diff(ids.offsets.to_numpy()))
     rating = users["ratings"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float64)
     known = column >= 0
