@@ -23,6 +23,7 @@ from pyspark.sql import functions as F
 from benchmarks import als
 from benchmarks.harness import Benchmark, Work
 from benchmarks.session import local_session
+from recsys_spark.blocks.learned import no_rows
 from recsys_spark.config.settings import RankSettings
 from recsys_spark.kernels.arrow import list_column, matrix
 from recsys_spark.kernels.grid import Grid
@@ -68,7 +69,7 @@ def ours(size: Size, data: Path, out: Path) -> Work:
     user_blocks = users.select("user_id", F.lit("warm").alias("route"), "vector")
     item_blocks = items.select("item_id", F.lit("established").alias("item_group"), "vector")
     excluded = seen.select("user_id", "item_id")
-    boosts = spark.createDataFrame([], "user_id string, item_id string, scorer string, value double")
+    boosts = no_rows(users, "boosts")
     settings, cores = RankSettings(), spark.sparkContext.defaultParallelism
 
     def work() -> None:

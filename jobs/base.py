@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from jobs.context import Base, Job, log
 from recsys_spark.config.load import same_learning
 from recsys_spark.contracts import ALL_TABLES
-from recsys_spark.errors import NotFoundError, SettingsError
+from recsys_spark.errors import ContractError, NotFoundError, SettingsError
 from recsys_spark.events.clean import latest_plausible
 from recsys_spark.lake import Release, current_release, release_of
 from recsys_spark.sources.formats import readable
@@ -19,6 +19,7 @@ NEEDED = (
     "events",
     "interactions",
     "user_blocks",
+    "boosts",
     "route_weights",
     *(name for name, contract in ALL_TABLES.items() if contract.learned),
 )
@@ -67,6 +68,10 @@ def _against(job: Job, release: Release) -> str:
     missing = [name for name in NEEDED if name not in release.tables]
     if missing:
         return f"release {release.run_id} has no table {missing[0]}; an earlier version of this program made it"
+    try:
+        release.read(job.lake, "boosts")
+    except ContractError:
+        return f"release {release.run_id} has other columns of boosts; an earlier version of this program made it"
     if not same_learning(job.settings, release.settings):
         return f"the settings are others than those of release {release.run_id}"
     scorers = [name for name in LOOKS_AT_ALL if name in job.settings.blocks.enabled]

@@ -26,7 +26,7 @@ from recsys_spark.blocks.build import (
     make_user_blocks,
     make_user_svd,
 )
-from recsys_spark.blocks.content import without_items
+from recsys_spark.blocks.content import without_new
 from recsys_spark.blocks.layout import Layout
 from recsys_spark.blocks.learned import TABLES as LEARNED
 from recsys_spark.blocks.learned import Learned
@@ -44,7 +44,9 @@ def run(job: Job) -> None:
     inputs = inputs_of(job)
     tables = _learn(job, inputs) if job.base is None else {name: job.read(name) for name in LEARNED}
     layout, learned = Layout.of_rows(job.read("blocks").collect()), Learned.read(tables)
-    if job.base is not None:
+    if job.stays("item_vectors"):
+        job.leave("item_blocks")
+    elif job.base is not None:
         new = replace(inputs, item_vectors=job.new("item_vectors", "item_id"))
         found = make_item_blocks(new, layout, learned.maps.item_blocks, None, None)
         job.write("item_blocks", job.with_new("item_blocks", found))
@@ -85,7 +87,7 @@ def _write_boosts(job: Job, inputs: Inputs, learned: Learned, theirs: DataFrame)
     boosts = job.before("boosts")
     if job.base is None or boosts is None or job.base.everyone:
         job.write("boosts", theirs)
-    elif job.new("item_vectors", "item_id").isEmpty():
+    elif job.stays("item_vectors"):
         job.replace_changed("boosts", theirs)
     else:
         job.write("boosts", theirs.unionByName(_of_others(job, inputs, learned, job.unchanged(boosts))))
@@ -97,7 +99,7 @@ def _of_others(job: Job, inputs: Inputs, learned: Learned, boosts: DataFrame) ->
     grid = job.grid(inputs.user_profiles.count(), among.count())
     unchanged = replace(inputs, interactions=job.unchanged(inputs.interactions))
     found = make_content_boosts(unchanged, job.settings.blocks, learned.taste, among, grid)
-    return boosts if found is None else without_items(boosts, among).unionByName(found)
+    return boosts if found is None else without_new(boosts).unionByName(found)
 
 
 def inputs_of(job: Job) -> Inputs:

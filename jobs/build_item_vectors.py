@@ -22,9 +22,12 @@ def run(job: Job) -> None:
     """
     settings, items, events, met = job.settings.vectors, job.read("items"), job.read("events"), job.read("interactions")
     before = job.before("item_vectors")
-    terms = _learn(job) if before is None else job.read("item_terms")
     if before is not None:
         items, met = job.new("items", "item_id"), met.limit(0)
+        if items.isEmpty():
+            job.leave("item_vectors")
+            return
+    terms = _learn(job) if before is None else job.read("item_terms")
     vectors = item_vectors(
         items,
         events if before is None else None,

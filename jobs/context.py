@@ -173,6 +173,14 @@ class Job:
         before = self.before(name)
         return rows if before is None else before.unionByName(rows.select(*before.columns))
 
+    def leave(self, name: str) -> None:
+        """In an update, let a table stay as its base has it; nothing is committed."""
+        self.versions[(self.fold, name)] = self._base_version(name)
+
+    def stays(self, name: str) -> bool:
+        """In an update, whether a table is as its base has it."""
+        return self.base is not None and self.version(name) == self._base_version(name)
+
     def write(self, name: str, frame: DataFrame) -> None:
         """Replace a table of this fold in one commit.
 

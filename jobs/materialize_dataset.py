@@ -41,6 +41,7 @@ def _to_train(job: Job) -> dict[str, DataFrame]:
 
 
 def _to_score(job: Job) -> dict[str, DataFrame]:
+    """Changed users, and all items where there are new ones; else those stay as they were."""
     settings = job.settings.coldstart
     users = scored_users(
         job.changed(job.read("interactions")),
@@ -49,6 +50,9 @@ def _to_score(job: Job) -> dict[str, DataFrame]:
         attribute_length=settings.attribute_length,
         history_length=settings.history_length,
     )
+    if job.stays("item_vectors"):
+        job.leave("training_items")
+        return {"training_users": users}
     new = scored_items(job.new("item_vectors", "item_id"), item_feature_length=settings.item_feature_length)
     return {"training_users": users, "training_items": job.with_new("training_items", new)}
 

@@ -15,6 +15,7 @@ from recsys_spark.rank.audiences import audiences
 from recsys_spark.rank.cells import layout_of
 from recsys_spark.rank.diversity import is_capped, searched_length, with_caps
 from recsys_spark.rank.lists import coverage_gaps, model_version, recommendations
+from recsys_spark.rank.pairs import about
 from recsys_spark.rank.renewal import shelf_changes, with_arrivals, with_gone
 from recsys_spark.rank.shelves import available, purchased, shelf_items
 from recsys_spark.rank.topn import TopN
@@ -109,7 +110,7 @@ def _listed(job: Job, scoring: Scoring, shelves: DataFrame, grid: Grid) -> DataF
         if any(is_capped(shelf) for shelf in job.settings.rank.shelves):
             return users  # what an arrival moves down may itself have been held back
         others = users.join(changed, "user_id", "left_anti")
-        blocks, boosts = (f.join(arrived, "item_id", "left_semi") for f in (scoring.blocks, scoring.boosts))
+        blocks, boosts = scoring.blocks.join(arrived, "item_id", "left_semi"), about(scoring.boosts, arrived)
         asked = _shelves(job)
         best = {name: (1, exclude) for name, (_, exclude) in asked.items()}
         bought = purchased(job.read("interactions"))

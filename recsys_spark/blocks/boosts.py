@@ -24,7 +24,7 @@ def behaviour_boosts(
     history: int,
     item_users: int,
 ) -> DataFrame:
-    """BOOSTS of the enabled scorers that need nothing but interactions; at most ``per_user`` rows a user and scorer.
+    """BOOSTS of the enabled scorers that need nothing but interactions; at most ``per_user`` items a user and scorer.
 
     These are habit, recent, neighbours and similar_users; the arguments are those of the functions below. All but
     similar_users look at each user's interactions alone.
@@ -50,7 +50,7 @@ def behaviour_boosts(
 def habit(interactions: DataFrame, scorer: str, value: Column, per_user: int) -> DataFrame:
     """Each user's own purchases, valued by ``value``; the ``per_user`` best of each user."""
     bought = interactions.where("n_purchases > 0").select("user_id", "item_id", value.alias("value"))
-    return as_boosts(best(bought, ("user_id",), per_user), scorer)
+    return as_boosts(bought, scorer, per_user)
 
 
 def similarities(interactions: DataFrame, *, neighbours: int, history: int, shrinkage: float) -> DataFrame:
@@ -93,7 +93,7 @@ def neighbour_boosts(interactions: DataFrame, similar: DataFrame, *, per_user: i
         F.round(F.log1p(F.sum("term") / TYPICAL), 6).alias("value"),
         F.max_by("met_id", F.struct("term", "met_id")).alias("because_item_id"),
     )
-    return as_boosts(best(summed, ("user_id",), per_user), "neighbours")
+    return as_boosts(summed, "neighbours", per_user)
 
 
 def similar_users(interactions: DataFrame, *, neighbours: int, history: int, item_users: int) -> DataFrame:
@@ -129,7 +129,7 @@ def similar_user_boosts(interactions: DataFrame, near: DataFrame, *, per_user: i
     Args:
         interactions: the table.
         near: from :func:`similar_users`.
-        per_user: rows a user at most.
+        per_user: items a user at most.
         history: strongest items of a near user that are looked at.
     """
     met = _strongest(interactions, history).select(F.col("user_id").alias("other_id"), "item_id")
@@ -138,7 +138,7 @@ def similar_user_boosts(interactions: DataFrame, near: DataFrame, *, per_user: i
         .groupBy("user_id", "item_id")
         .agg(F.round(F.log1p(F.sum("similarity") / TYPICAL_COMPANY), 6).alias("value"))
     )
-    return as_boosts(best(summed, ("user_id",), per_user), "similar_users")
+    return as_boosts(summed, "similar_users", per_user)
 
 
 def _strongest(interactions: DataFrame, history: int) -> DataFrame:

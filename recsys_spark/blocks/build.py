@@ -195,8 +195,7 @@ def make_content_boosts(
     told = taste.by_feature(inputs.attributes)
     lifts = user_lifts(inputs.interactions, inputs.item_vectors, told, taste.prior)
     items = among.select("item_id", item_group(), "feature_idx")
-    by_content = content_boosts(lifts, items, asked, settings.content_per_user, grid)
-    return by_content.withColumn("because_item_id", F.lit(None).cast("string"))
+    return content_boosts(lifts, items, asked, settings.content_per_user, grid)
 
 
 def _content_scorers(inputs: Inputs, settings: BlockSettings) -> dict[str, np.ndarray]:

@@ -19,14 +19,21 @@ import scipy.sparse as sp
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.blocks.sparse import best
+from recsys_spark.blocks.sparse import best_lists, no_ids
 from recsys_spark.kernels.arrow import csr_rows
 from recsys_spark.kernels.best import largest
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 from recsys_spark.kernels.tiles import tile_rows
 
 LIFT_SCHEMA = "user_id string, feature_idx array<int>, feature_value array<float>"
-FOUND = {"user_id": "string", "item_id": "string", "item_group": "string", "scorer": "string", "value": "double"}
+FOUND = {
+    "user_id": "string",
+    "scorer": "string",
+    "item_group": "string",
+    "item_ids": "array<string>",
+    "scores": "array<double>",
+}
+"""One row a user, scorer and item group, best first."""
 MIN_SHARE = 1e-6
 """No value counts as rarer than this."""
 USERS_AT_ONCE = 32
@@ -68,29 +75,29 @@ def base_shares(item_vectors: DataFrame, n_features: int) -> np.ndarray:
     return np.maximum(base, MIN_SHARE)
 
 
-def without_items(boosts: DataFrame, items: DataFrame) -> DataFrame:
-    """BOOSTS without what content and pairs say of these items (item_id)."""
-    by_content = F.col("scorer").isin("content", "pairs")
-    kept = boosts.where(by_content).join(items.select("item_id"), "item_id", "left_anti")
-    return boosts.where(~by_content).unionByName(kept.select(*boosts.columns))
+def without_new(boosts: DataFrame) -> DataFrame:
+    """BOOSTS without what content and pairs say of new items."""
+    return boosts.where(~(F.col("scorer").isin("content", "pairs") & (F.col("item_group") == "new")))
 
 
 def content_boosts(
     lifts: DataFrame, items: DataFrame, features: Mapping[str, np.ndarray], per_user: int, grid: Grid
 ) -> DataFrame:
-    """user_id, item_id, scorer, value: each user's ``per_user`` best established and best new items by each scorer.
+    """BOOSTS: each user's ``per_user`` best established and best new items by each scorer.
 
     Args:
         lifts: from :func:`user_lifts`.
         items: item_id, item_group, feature_idx.
         features: scorer to the mask [n_features] of the values it sums over, not empty.
-        per_user: rows a user, scorer and item group.
+        per_user: items of a user, scorer and item group at most.
         grid: buckets of users and shards of items.
     """
     found = lay_out(lifts, items, grid, partial(_best_of_cell, features=features, per_user=per_user), FOUND)
     if grid.item_shards > 1:
-        found = best(found, ("user_id", "scorer", "item_group"), per_user)
-    return found.select("user_id", "item_id", "scorer", "value")
+        keys = ("user_id", "scorer", "item_group")
+        each = found.select(*keys, F.inline(F.arrays_zip("item_ids", "scores")).alias("item_id", "value"))
+        found = best_lists(each, keys, per_user)
+    return found.withColumn("because_item_ids", no_ids())
 
 
 def _lifts(
@@ -139,16 +146,20 @@ def _best_of_cell(users: pa.Table, items: pa.Table, features: Mapping[str, np.nd
         held = csr_rows(theirs["feature_idx"], None, width)
         for scorer, mask in features.items():
             rows, columns, values = _best(lifts, held, mask, per_user)
-            ids = pc.take(users["user_id"], pa.array(rows)), pc.take(theirs["item_id"], pa.array(columns))
-            named = [pa.array([name] * len(rows), pa.string()) for name in (group, scorer)]
-            found.append(pa.Table.from_arrays([*ids, *named, pa.array(values)], schema=arrow_schema(FOUND)))
+            told, first = np.unique(rows, return_index=True)
+            ends = pa.array(np.append(first, len(rows)), pa.int32())
+            named = [pa.array([name] * len(told), pa.string()) for name in (scorer, group)]
+            each = pc.take(theirs["item_id"].combine_chunks(), pa.array(columns)), pa.array(values)
+            lists = [pa.ListArray.from_arrays(ends, of_item) for of_item in each]
+            who = pc.take(users["user_id"], pa.array(told))
+            found.append(pa.Table.from_arrays([who, *named, *lists], schema=arrow_schema(FOUND)))
     return pa.concat_tables(found)
 
 
 def _best(
     lifts: sp.csr_matrix, held: sp.csr_matrix, mask: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows, columns and values of each row's largest sums above 0 over the features of the mask."""
+    """Rows, columns and values of each row's largest sums above 0 over the features of the mask, best first."""
     kept = np.flatnonzero(mask)
     left, right = lifts[:, kept], held[:, kept].sorted_indices()
     by_feature = right.T.tocsr()
@@ -157,7 +168,9 @@ def _best(
     for start in range(0, left.shape[0], step):
         sums = _sums(left[start : start + step], right, by_feature)
         rows, columns = largest(np.where(sums > 0, sums, -np.inf), count)
-        parts.append((rows + start, columns, np.round(sums[rows, columns].astype(np.float64), 5)))
+        values = np.round(sums[rows, columns].astype(np.float64), 5)
+        order = np.lexsort((columns, -values, rows))
+        parts.append((rows[order] + start, columns[order], values[order]))
     rows, columns, values = (np.concatenate(column) for column in zip(*parts, strict=True))
     return rows, columns, values
 

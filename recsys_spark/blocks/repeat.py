@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 from scipy.special import expit
 
 from recsys_spark.blocks.rhythm import DAY, FEATURES, OF_ITEMS, described, described_now, item_rhythm, purchases
-from recsys_spark.blocks.sparse import as_boosts, best
+from recsys_spark.blocks.sparse import as_boosts
 from recsys_spark.kernels.draw import hash_share
 from recsys_spark.kernels.trees import Node, Trees, nodes_of
 
@@ -90,19 +90,19 @@ def repeat_boosts(
         trees_rows: REPEAT_TREES, rows in any order; none boost nothing.
         items: REPEAT_ITEMS; pairs with other items are left out.
         now: of the model, seconds since 1970.
-        per_user: rows a user at most.
+        per_user: items a user at most.
 
     Raises:
         ValueError: the rows are no trees.
     """
     trees = Trees.of(trees_rows)
     if not len(trees.leaves):
-        return as_boosts(events.sparkSession.createDataFrame([], SCORED), "repeat")
+        return as_boosts(events.sparkSession.createDataFrame([], SCORED), "repeat", per_user)
     bought = purchases(events)
     pairs = described_now(bought, now, bought.count()).join(items, "item_id", "inner")
     guess = partial(_likelihood, trees=trees)
     likely = pairs.select("user_id", "item_id", *FEATURES).mapInArrow(guess, SCORED)
-    return as_boosts(best(likely, ("user_id",), per_user), "repeat")
+    return as_boosts(likely, "repeat", per_user)
 
 
 def _sample(pairs: DataFrame, at_most: int, seed: int) -> pa.Table:

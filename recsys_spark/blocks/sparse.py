@@ -1,19 +1,51 @@
-"""What sparse scorers share: a user's best items, and the rows of the table boosts."""
+"""What sparse scorers share: the best items of a key, and the rows of the table boosts."""
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+
+from recsys_spark.contracts import table
 
 
 def best(rows: DataFrame, keys: tuple[str, ...], count: int, tie: str = "item_id") -> DataFrame:
     """The ``count`` rows of highest value of each key; ties go to the smaller id in the column ``tie``."""
+    return _placed(rows, keys, count, tie).drop("place")
+
+
+def best_lists(valued: DataFrame, keys: tuple[str, ...], count: int) -> DataFrame:
+    """The keys, item_ids, scores and because_item_ids as BOOSTS has them: each key's ``count`` items of highest value.
+
+    Args:
+        valued: the keys, item_id and value, and because_item_id if items are named; an item once a key.
+        keys: columns.
+        count: items of a key at most.
+    """
+    # The window has brought each key's rows together already, so that no shuffle follows.
+    placed = F.collect_list(F.struct("place", *[name for name in valued.columns if name not in keys]))
+    found = _placed(valued, keys, count, "item_id").groupBy(*keys).agg(F.sort_array(placed).alias("found"))
+    because = F.col("found.because_item_id") if "because_item_id" in valued.columns else no_ids()
+    lists = F.col("found.item_id").alias("item_ids"), F.col("found.value").alias("scores")
+    return found.select(*keys, *lists, because.alias("because_item_ids"))
+
+
+def as_boosts(valued: DataFrame, scorer: str, per_user: int) -> DataFrame:
+    """BOOSTS of a scorer whose items all compete with each other.
+
+    Args:
+        valued: user_id, item_id and value, and because_item_id if the scorer names items; a pair once.
+        scorer: its name.
+        per_user: items of a user at most.
+    """
+    named = F.lit(scorer).alias("scorer"), F.lit("any").alias("item_group")
+    return best_lists(valued, ("user_id",), per_user).select(*named, "*").select(*table("boosts").columns)
+
+
+def no_ids() -> Column:
+    """An empty list of ids."""
+    return F.array().cast("array<string>")
+
+
+def _placed(rows: DataFrame, keys: tuple[str, ...], count: int, tie: str) -> DataFrame:
     order = Window.partitionBy(*keys).orderBy(F.desc("value"), F.asc(tie))
-    return rows.withColumn("place", F.row_number().over(order)).where(F.col("place") <= count).drop("place")
-
-
-def as_boosts(valued: DataFrame, scorer: str) -> DataFrame:
-    """BOOSTS from user_id, item_id, value, and because_item_id where the scorer has one."""
-    named = "because_item_id" in valued.columns
-    because = F.col("because_item_id") if named else F.lit(None).cast("string").alias("because_item_id")
-    return valued.select("user_id", "item_id", F.lit(scorer).alias("scorer"), "value", because)
+    return rows.withColumn("place", F.row_number().over(order)).where(F.col("place") <= count)

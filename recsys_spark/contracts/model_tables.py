@@ -209,16 +209,21 @@ ITEM_BLOCKS = Contract(
 
 BOOSTS = Contract(
     name="boosts",
-    row="one sparse score: a user, an item, and the scorer that connects them; updates leave deletion vectors",
+    row="the sparse scores of one user by one scorer, side by side; updates leave deletion vectors",
     made_by="build_blocks",
-    key=("user_id", "item_id", "scorer"),
+    key=("user_id", "scorer", "item_group"),
     cluster_by=("user_id",),
     fields=(
         USER_ID,
-        ITEM_ID,
         F("scorer", "string", "habit, recent, repeat, neighbours, similar_users, content or pairs"),
-        F("value", "double", "score, at least 0"),
-        F("because_item_id", "string", "the item of the user's history that speaks most for it", nullable=True),
+        F("item_group", "string", "whose items compete for the places: established, new, or any"),
+        F("item_ids", "array<string>", "item_id of items, the highest score first, ties by item_id"),
+        F("scores", "array<double>", "their scores, at least 0"),
+        F(
+            "because_item_ids",
+            "array<string>",
+            "of each the item of the user's history that speaks most for it; empty where the scorer names none",
+        ),
     ),
 )
 

@@ -20,12 +20,14 @@ def findings(recommendations: DataFrame, item_audiences: DataFrame, gaps: DataFr
         item_audiences: the table.
         gaps: shelf, expected, short_users: shelves on which users have fewer rows than the shelf has for them.
     """
-    checked = recommendations.agg(
+    told = {"same_place": F.collect_list("rank"), "same_item": F.collect_list("item_id")}
+    lists = recommendations.groupBy("shelf", "user_id").agg(
         F.count("*").alias("n"),
         F.count_if(_not_finite("score")).alias("broken"),
-        (F.count("*") - F.count_distinct("shelf", "user_id", "rank")).alias("same_place"),
-        (F.count("*") - F.count_distinct("shelf", "user_id", "item_id")).alias("same_item"),
-    ).collect()[0]
+        *[(F.count("*") - F.size(F.array_distinct(of_list))).alias(name) for name, of_list in told.items()],
+    )
+    sums = [F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in ("n", "broken", *told)]
+    checked = lists.agg(*sums).collect()[0]
     broken_audiences = item_audiences.where(_not_finite("score")).count()
     lines = []
     if not checked["n"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from urllib.parse import unquote
@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql import functions as F
 
 from recsys_spark.contracts import Contract, table
@@ -224,7 +224,7 @@ class Lake:
         if mode == "overwrite":
             writer = writer.option("overwriteSchema", "true")
         try:
-            writer.save(self.path(name))
+            self._save(writer, contract)
         except (PySparkException, Py4JJavaError) as error:
             known = _known_fault(contract, commit, str(error))
             if known is None:
@@ -234,6 +234,19 @@ class Lake:
         if version is None:
             raise NotFoundError(f"table {name}: the commit of run {commit.run_id} is not in its history")
         return version
+
+    def _save(self, writer: DataFrameWriter, contract: Contract) -> None:
+        """Save; a table of an earlier version first loses what its properties say of columns that go."""
+        path = self.path(contract.name)
+        try:
+            writer.save(path)
+        except AnalysisException as error:
+            if error.getCondition() != "DELTA_COLUMN_NOT_FOUND_IN_SCHEMA":
+                raise
+            stay = set(self.spark.read.format("delta").load(path).columns)
+            listed = ", ".join(f"'{key}' = '{value}'" for key, value in statistics_properties(contract, stay).items())
+            self.alter(contract.name, f"SET TBLPROPERTIES ({listed})")
+            writer.save(path)
 
     def _history(self, name: str) -> list[tuple[int, Mapping[str, str]]]:
         """As :meth:`commits`, of a table that is known to exist."""
@@ -263,14 +276,16 @@ def place_of(title: str) -> tuple[str, str]:
     return fold or "full", name
 
 
-def statistics_properties(contract: Contract) -> dict[str, str]:
+def statistics_properties(contract: Contract, among: Collection[str] | None = None) -> dict[str, str]:
     """Table properties that keep ids out of the log: Delta notes each file's least and largest value of a column.
 
-    Delta takes them where a table is created; an older one gets them when it is next purged.
+    They name the contract's columns that tell of nobody, or those of them ``among`` some. Delta takes them where
+    a table is created; an older one gets them when it is next purged.
     """
     if not any(field.personal for field in contract.fields):
         return {}
     harmless = [f.name for f in contract.fields if f.type in _COMPARABLE and not f.personal]
+    harmless = [name for name in harmless if among is None or name in among]
     if not harmless:
         return {"delta.dataSkippingNumIndexedCols": "0"}
     return {"delta.dataSkippingStatsColumns": ",".join(harmless)}

@@ -16,16 +16,8 @@ from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 from recsys_spark.kernels.keep import Keep
 from recsys_spark.kernels.scoring import Pairs, Side
 from recsys_spark.kernels.tiles import tile_rows
-from recsys_spark.rank.cells import (
-    ItemCell,
-    ScorerNames,
-    UserCell,
-    in_order,
-    list_pairs,
-    lists,
-    sparse_pairs,
-    taken,
-)
+from recsys_spark.rank.cells import ItemCell, ScorerNames, UserCell, in_order, list_pairs, lists, taken
+from recsys_spark.rank.pairs import sparse_pairs
 
 KINDS = ("half", "route", "item_group")
 """Of each kind so many users are drawn."""
@@ -113,6 +105,8 @@ def asked_users(
     hashed = F.xxhash64("user_id", F.lit(draw.seed)).alias("hash")
     users = keep(drawn.join(user_blocks.select("user_id", "vector"), "user_id", "inner").select("*", hashed))
     theirs = users.select("user_id").distinct()
+    # Here, where a row holds a list: Spark does not take the join below what lays lists out.
+    boosts = boosts.join(theirs, "user_id", "left_semi")
     return Asked(users, sparse_pairs(boosts, excluded, names.sparse).join(theirs, "user_id", "left_semi"))
 
 

@@ -1,7 +1,7 @@
 """What a cell of the grid holds: users and items as the kernel takes them.
 
 Every user meets every item in exactly one cell, and what is sparse (boosts, excluded items) comes to that cell, a row a
-pair.
+pair, as pairs.py has it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import Column, DataFrame, Row
-from pyspark.sql import functions as F
+from pyspark.sql import Row
 
 from recsys_spark.kernels.arrow import matrix, positions_in
 from recsys_spark.kernels.grid import ABOUT_PAIR
@@ -46,28 +45,6 @@ def layout_of(blocks: Iterable[Row]) -> dict[str, tuple[int, int]]:
     return {row["block"]: (row["start"], row["width"]) for row in blocks}
 
 
-def sparse_pairs(boosts: DataFrame, excluded: DataFrame | None, sparse_scorers: Sequence[str]) -> DataFrame:
-    """user_id, item_id, code and value of every boost, and of every excluded pair, for :func:`kernels.grid.lay_out`.
-
-    Args:
-        boosts: the table boosts; scorers that are not named are left out.
-        excluded: pairs (user_id, item_id), each once, or None for none.
-        sparse_scorers: names of boost scorers; the code is a position among them, and that behind them for excluded.
-    """
-    coded = boosts.select("user_id", "item_id", position(F.col("scorer"), sparse_scorers).alias("code"), "value")
-    found = coded.where("code >= 0")
-    if excluded is None:
-        return found
-    barred = F.lit(len(sparse_scorers)).alias("code"), F.lit(1.0).alias("value")
-    return found.unionByName(excluded.select("user_id", "item_id", *barred))
-
-
-def position(value: Column, names: Sequence[str]) -> Column:
-    """Position from 0 of a string among fixed names; -1 where it is none of them."""
-    found = F.array_position(F.array(*[F.lit(name) for name in names]), value) if names else F.lit(0)
-    return (found - 1).cast("int")
-
-
 @dataclass(frozen=True)
 class UserCell:
     """The users of a cell in the order of user_id, their pairs addressed by item position."""
@@ -81,7 +58,7 @@ class UserCell:
     def of(
         cls, users: pa.Table, pairs: pa.Table, item_ids: pa.Array, spans: tuple[tuple[int, int], ...], n_sparse: int
     ) -> UserCell:
-        """Read users, sorted, of whom one may have several rows, and the pairs of :func:`sparse_pairs`."""
+        """Read users, sorted, of whom one may have several rows, and the pairs of :func:`pairs.sparse_pairs`."""
         ids = users["user_id"].combine_chunks()
         rows, which = _rows_of(ids, pairs["user_id"])
         columns = positions_in(pairs["item_id"], item_ids)[which]

@@ -65,22 +65,26 @@ def coverage_gaps(
     Returns:
         shelf, expected (rows of a user to whom nothing is barred), users, short_users: one row a shelf.
     """
-    due = users.select("user_id").crossJoin(F.broadcast(_lengths(shelf_items, shelves)))
+    lengths = _lengths(shelf_items, shelves)
     served = recommendations.groupBy("shelf", "user_id").agg(F.count("*").alias("served"))
-    known = due.join(served, ["shelf", "user_id"], "left")
-    barred = F.lit(0)
+    due = users.select("user_id").crossJoin(F.broadcast(lengths)).join(served, ["shelf", "user_id"], "left")
+    expected = F.least("length", "n_items").alias("expected")
+    short = due.fillna(0, ["served"]).where(F.col("served") < expected)
     if excluded is not None:
-        pairs = excluded.distinct().join(shelf_items, "item_id", "inner")
-        known = known.join(pairs.groupBy("shelf", "user_id").agg(F.count("*").alias("n_barred")),
-                           ["shelf", "user_id"], "left")  # fmt: skip
-        barred = F.when(F.col("exclude"), F.coalesce("n_barred", F.lit(0))).otherwise(0)
-    expected = F.least(F.col("length"), F.col("n_items") - barred)
-    short = (F.coalesce("served", F.lit(0)) < expected).cast("bigint")
-    return known.groupBy("shelf").agg(
-        F.max(F.least("length", "n_items")).alias("expected"),
-        F.count("*").alias("users"),
-        F.sum(short).alias("short_users"),
-    )
+        short = _not_barred(short, excluded, shelf_items)
+    found = short.groupBy("shelf").agg(F.count("*").alias("short_users"))
+    everyone = users.agg(F.count("*").alias("users"))
+    told = lengths.crossJoin(everyone).join(found, "shelf", "left").fillna(0, ["short_users"])
+    return told.select("shelf", expected, "users", "short_users")
+
+
+def _not_barred(short: DataFrame, excluded: DataFrame, shelf_items: DataFrame) -> DataFrame:
+    """The rows whose user has fewer places than there are items on the shelf that are not barred; few are asked for."""
+    pairs = short.where("exclude").select("shelf", "user_id").join(excluded, "user_id", "inner").distinct()
+    on_shelf = pairs.join(shelf_items, ["shelf", "item_id"], "left_semi")
+    barred = on_shelf.groupBy("shelf", "user_id").agg(F.count("*").alias("n_barred"))
+    free = F.col("n_items") - F.coalesce("n_barred", F.lit(0))
+    return short.join(barred, ["shelf", "user_id"], "left").where(F.col("served") < free)
 
 
 def _lengths(shelf_items: DataFrame, shelves: Mapping[str, tuple[int, bool]]) -> DataFrame:

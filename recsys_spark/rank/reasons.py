@@ -24,7 +24,8 @@ def with_reasons(
     return (
         top.withColumn("strongest", strongest(F.col("evidence")))
         .join(bought, ["user_id", "item_id"], "left")
-        .join(_because(boosts, items), ["user_id", "item_id"], "left")
+        .join(_because(boosts), ["user_id", "item_id"], "left")
+        .join(_titles(items), "because_item_id", "left")
         .join(_taste_of_users(user_profiles), "user_id", "left")
         .join(_kind_of_items(items), "item_id", "left")
         .withColumn("liking", _liking())
@@ -50,15 +51,16 @@ def strongest(evidence: Column) -> Column:
     return F.array_max(F.transform(entries, lambda entry: F.struct(entry["value"], entry["key"])))["key"]
 
 
-def _because(boosts: DataFrame, items: DataFrame) -> DataFrame:
-    """user_id, item_id and the title (else the id) of the item that speaks most for the pair as its neighbour."""
-    titles = items.select(F.col("item_id").alias("because_item_id"), F.col("title").alias("because_title"))
-    because = F.coalesce("because_title", "because_item_id").alias("because")
-    return (
-        boosts.where("scorer = 'neighbours' and because_item_id is not null")
-        .join(titles, "because_item_id", "left")
-        .select("user_id", "item_id", because)
-    )
+def _because(boosts: DataFrame) -> DataFrame:
+    """user_id, item_id and the item that speaks most for the pair as its neighbour."""
+    each = F.inline(F.arrays_zip("item_ids", "because_item_ids")).alias("item_id", "because_item_id")
+    return boosts.where("scorer = 'neighbours'").select("user_id", each)
+
+
+def _titles(items: DataFrame) -> DataFrame:
+    """because_item_id, and its title or else the id."""
+    name = F.coalesce("title", "item_id").alias("because")
+    return items.select(F.col("item_id").alias("because_item_id"), name)
 
 
 def _taste_of_users(user_profiles: DataFrame) -> DataFrame:

@@ -16,15 +16,8 @@ from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 from recsys_spark.kernels.scoring import Mixture, Shelf
 from recsys_spark.kernels.tiles import Chosen
 from recsys_spark.kernels.tiles import top_n as best_of_tile
-from recsys_spark.rank.cells import (
-    ItemCell,
-    ScorerNames,
-    UserCell,
-    in_order,
-    position,
-    sparse_pairs,
-    taken,
-)
+from recsys_spark.rank.cells import ItemCell, ScorerNames, UserCell, in_order, taken
+from recsys_spark.rank.pairs import position, sparse_pairs
 from recsys_spark.rank.variants import Variant
 
 FOUND = {

@@ -24,6 +24,7 @@ from recsys_spark.blocks.taste import Taste
 from recsys_spark.config.settings import BlockSettings
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import keeping
+from tests.frames import boost_pairs
 
 WHEN = {"first_ts": datetime(2024, 1, 1, tzinfo=UTC), "last_ts": datetime(2024, 1, 2, tzinfo=UTC)}
 SETTINGS = BlockSettings(ridge_items=0.01, ridge_users=0.01, demographic_prior=0.5)
@@ -98,7 +99,7 @@ def made(inputs, settings, layout, of=None):
             names = ("events", "interactions", "user_profiles", "user_factors")
             inputs = replace(inputs, **{n: getattr(inputs, n).where(F.col("user_id").isin(*of)) for n in names})
         users = make_user_blocks(inputs, layout, learned, svd).collect()
-        return users, items.collect(), make_boosts(inputs, settings, learned, Grid(2, 1)).collect()
+        return users, items.collect(), boost_pairs(make_boosts(inputs, settings, learned, Grid(2, 1)).collect())
 
 
 @pytest.fixture(scope="module")

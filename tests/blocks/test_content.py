@@ -66,11 +66,11 @@ def many(spark):
 
 
 @pytest.mark.parametrize("grid", [Grid(1, 1), Grid(3, 2)])
-def test_the_best_of_each_group_are_those_of_brute_force_on_any_grid(many, grid):
+def test_the_best_of_each_group_are_those_of_brute_force_best_first_on_any_grid(many, grid):
     lifts, items, left, right = many
     mask = np.arange(12) < 8
     found = content_boosts(left, right, {"content": mask, "pairs": ~mask}, 4, grid).collect()
-    expected = set()
+    expected = []
     for user, taste in lifts.items():
         for scorer, used in (("content", mask), ("pairs", ~mask)):
             for group in ("new", "established"):
@@ -78,15 +78,18 @@ def test_the_best_of_each_group_are_those_of_brute_force_on_any_grid(many, grid)
                     i: sum(taste.get(f, 0.0) for f in held if used[f]) for i, (g, held) in items.items() if g == group
                 }
                 best = sorted((-value, i) for i, value in sums.items() if value > 0)[:4]
-                expected |= {(user, i, scorer, -value) for value, i in best}
-    assert {(r.user_id, r.item_id, r.scorer, r.value) for r in found} == expected
+                expected += [(user, scorer, group, [i for _, i in best], [-value for value, _ in best])] if best else []
+    lists = [(r.user_id, r.scorer, r.item_group, r.item_ids, r.scores) for r in found]
+    assert sorted(lists) == sorted(expected)
+    assert all(r.because_item_ids == [] for r in found)
 
 
 def test_a_shop_without_items_of_a_group_has_no_rows_of_it(many):
     _, _, left, right = many
     only_new = right.where("item_group = 'new'")
     found = content_boosts(left, only_new, {"content": np.ones(12, bool)}, 2, Grid(2, 1)).collect()
-    assert {int(r.item_id[1:]) % 2 for r in found} == {0}
+    assert {r.item_group for r in found} == {"new"}
+    assert {int(item[1:]) % 2 for r in found for item in r.item_ids} == {0}
 
 
 def test_dense_and_sparse_sums_have_the_same_digits(monkeypatch):

@@ -10,6 +10,7 @@ from recsys_spark.blocks.repeat import learn_repeat, repeat_boosts
 from recsys_spark.blocks.rhythm import FEATURES
 from recsys_spark.contracts.learned_tables import REPEAT_ITEMS, REPEAT_TREES
 from recsys_spark.kernels.trees import Node
+from tests.frames import boost_pairs
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SETTINGS = dict(horizon_days=14.0, sample_pairs=100_000, seed=0)
@@ -53,7 +54,7 @@ def leaf(tree, node, value):
 
 
 def boosts(events, model, per_user=5):
-    return sorted(repeat_boosts(events, model.trees, model.items, model.now, per_user=per_user).collect())
+    return sorted(boost_pairs(repeat_boosts(events, model.trees, model.items, model.now, per_user=per_user).collect()))
 
 
 def test_what_is_bought_every_week_is_likelier_than_what_was_bought_once(grocer, learned):
@@ -107,7 +108,7 @@ def test_a_value_is_the_likelihood_over_its_mean_as_of_the_own_later_purchases(r
     events = purchases(rows, [*twice, ("late", "milk", 140)])
     asks_for_n = Node(1, 0, FEATURES.index("n"), 2.0, 1, 2, 0.0)
     trees = [leaf(0, 0, -1.0), asks_for_n, leaf(1, 1, -0.5), leaf(1, 2, 1.5)]
-    found = repeat_boosts(events, trees, learned.items, learned.now, per_user=5).collect()
+    found = boost_pairs(repeat_boosts(events, trees, learned.items, learned.now, per_user=5).collect())
     values = {row.user_id: row.value for row in found}
     expected = {"early": np.log1p(expit(-1.5) / expit(-1)), "late": np.log1p(expit(0.5) / expit(-1))}
     assert values == pytest.approx(expected, abs=1e-6)
@@ -115,7 +116,7 @@ def test_a_value_is_the_likelihood_over_its_mean_as_of_the_own_later_purchases(r
 
 def test_items_that_were_not_learned_are_left_out(grocer, learned):
     known = learned.items.where("item_id <> 'milk'")
-    found = repeat_boosts(grocer, learned.trees, known, learned.now, per_user=50).collect()
+    found = boost_pairs(repeat_boosts(grocer, learned.trees, known, learned.now, per_user=50).collect())
     assert len(found) > 0
     assert all(row.item_id != "milk" for row in found)
 

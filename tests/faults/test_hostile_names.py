@@ -99,11 +99,7 @@ def shop(spark, rows, cleaned, tmp_path_factory):
         for user in NAMES
         for rank, item in enumerate(NAMES, 1)
     ]
-    because = [
-        {"user_id": u, "item_id": i, "scorer": "neighbours", "value": 1.0, "because_item_id": i}
-        for u in NAMES
-        for i in NAMES
-    ]
+    because = [{"user_id": u, "scorer": "neighbours", "item_ids": NAMES, "because_item_ids": NAMES} for u in NAMES]
     lists = recommendations(
         local_frame(spark, places, TOP), profiles, cleaned.items, met, rows("boosts", *because), "m", "s"
     )

@@ -8,6 +8,7 @@ from jobs.context import Job
 from recsys_spark.config.settings import Settings
 from recsys_spark.lake import Lake
 from tests.conftest import at
+from tests.frames import boost_lists
 
 ITEMS = [f"i{n}" for n in range(8)]
 USERS = [f"u{n:02}" for n in range(30)]
@@ -68,7 +69,7 @@ def write_model(job, rows):
             }
             for n, (i, count) in enumerate(n_users.items())
         ],
-        "boosts": [{"user_id": u, "item_id": i, "scorer": "habit", "value": 1.0} for u, i in pairs],
+        "boosts": boost_lists({"user_id": u, "item_id": i, "scorer": "habit", "value": 1.0} for u, i in pairs),
         "route_weights": [
             {"route": route, "item_group": group, "scorer": s, "scale": 1.0, "weight": w, "slope": 1.0}
             for route in ("cold", "inactive", "warm", "warming")

@@ -31,7 +31,8 @@ def released(lake, rows):
     """released(settings, **tables): a release that an update of a full refresh made; tables to leave out are None."""
 
     def make(settings: Settings, left_out: str = "") -> None:
-        lake.overwrite("route_weights", rows("route_weights"), Commit("full", "full", LEARNED.isoformat(), "s"))
+        for name in ("route_weights", "boosts"):
+            lake.overwrite(name, rows(name), Commit("full", "full", LEARNED.isoformat(), "s"))
         tables = {name: 0 for name in NEEDED if name != left_out}
         made = Release("update", RELEASED, "", "", tables, "", "s", settings_json(settings), {})
         publish(lake, made, Commit("update", "full", RELEASED.isoformat(), "s"))
@@ -86,6 +87,17 @@ def test_a_release_of_an_earlier_version_of_the_program_is_no_base(lake, release
     released(Settings(), left_out="attribute_maps")
     with pytest.raises(SettingsError, match="has no table attribute_maps"):
         with_base(job(lake, mode="update"))
+
+
+def test_boosts_as_an_earlier_version_of_the_program_laid_them_out_are_no_base(lake, released):
+    a_row_a_pair = lake.spark.createDataFrame([], "user_id string, item_id string, scorer string, value double")
+    told = {"delta.dataSkippingStatsColumns": "item_id,scorer,value"}
+    a_row_a_pair.write.format("delta").options(**told).save(lake.path("boosts"))
+    released(Settings())  # of version 0; the next full refresh wrote another
+    with pytest.raises(SettingsError, match="other columns of boosts"):
+        with_base(job(lake, mode="update"))
+    assert with_base(job(lake, **WEEKLY)).base is None
+    assert lake.read("boosts").collect() == []
 
 
 def test_without_a_release_there_is_nothing_to_bring_up_to_date(lake):

@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import pytest
 from chispa import assert_df_equality
@@ -33,6 +34,17 @@ def test_version_pins_a_reader(lake, rows):
     first = lake.overwrite("user_factors", rows("user_factors", {"user_id": "u1"}), RUN)
     lake.overwrite("user_factors", rows("user_factors", {"user_id": "u2"}), Commit("r2", "full", "", "s"))
     assert [r.user_id for r in lake.read("user_factors", first).collect()] == ["u1"]
+
+
+def test_a_table_of_an_earlier_version_takes_other_columns_and_its_log_still_names_no_user(spark, lake, rows):
+    earlier = local_frame(spark, [("u1", "i", "habit")], "user_id string, item_id string, scorer string")
+    told = {"delta.dataSkippingStatsColumns": "item_id,scorer"}
+    earlier.write.format("delta").options(**told).save(lake.path("boosts"))
+    lake.overwrite("boosts", rows("boosts", {"user_id": "someone", "scorer": "habit", "item_ids": ["i"]}), RUN)
+    assert [(r.user_id, r.item_ids) for r in lake.read("boosts").collect()] == [("someone", ["i"])]
+    log = "".join(path.read_text() for path in Path(lake.path("boosts"), "_delta_log").glob("*.json"))
+    assert "habit" in log
+    assert "someone" not in log
 
 
 def test_folds_do_not_see_each_other(lake, rows):

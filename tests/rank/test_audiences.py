@@ -12,7 +12,9 @@ from recsys_spark.contracts.spark import differences
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank import audiences as audiences_module
 from recsys_spark.rank.audiences import audiences
-from recsys_spark.rank.cells import ScorerNames, sparse_pairs
+from recsys_spark.rank.cells import ScorerNames
+from recsys_spark.rank.pairs import sparse_pairs
+from tests.frames import boost_lists
 
 
 def brute_force(shop, variant, length):
@@ -34,7 +36,11 @@ def test_audiences_equal_brute_force_whatever_the_grid(rows):
     shop = small_shop(n_users=14, n_items=20, seed=2)
     frames = [
         rows(name, *part)
-        for name, part in (("user_blocks", shop.users), ("item_blocks", shop.items), ("boosts", shop.boosts))
+        for name, part in (
+            ("user_blocks", shop.users),
+            ("item_blocks", shop.items),
+            ("boosts", boost_lists(shop.boosts)),
+        )
     ]
     for grid in (Grid(3, 2), Grid(3, 1), Grid(1, 1)):
         made = audiences(*frames, LAYOUT, mixed_variant(), 5, grid)
@@ -48,7 +54,8 @@ def test_audiences_equal_brute_force_whatever_the_grid(rows):
 def test_an_audience_is_the_same_among_few_items_at_once_as_among_all(rows, monkeypatch):
     shop = small_shop(n_users=9, n_items=20, seed=3)
     names, variant = ScorerNames.of(LAYOUT, mixed_variant().scorers()), mixed_variant()
-    users, pairs = rows("user_blocks", *shop.users), sparse_pairs(rows("boosts", *shop.boosts), None, names.sparse)
+    users, boosts = rows("user_blocks", *shop.users), rows("boosts", *boost_lists(shop.boosts))
+    pairs = sparse_pairs(boosts, None, names.sparse)
     items = rows("item_blocks", *shop.items).where("item_group = 'new'").toArrow()
     plan = audiences_module.Plan(names.spans, len(names.sparse), variant.mixture(names.all), 4)
     asked = plan, items, users.toArrow(), pairs.toArrow()

@@ -9,7 +9,7 @@ from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import keeping
 from recsys_spark.rank.candidates import Draw, asked_users, candidates
 from recsys_spark.rank.cells import ScorerNames
-from tests.frames import local_frame
+from tests.frames import boost_lists, local_frame
 
 NAMES = ScorerNames.of(LAYOUT, {"factors", "popularity", "habit"})
 DRAW = Draw(users=2, top=2, others=3, seed=1)
@@ -22,7 +22,7 @@ def shop():
 
 def found(shop, rows, truth, excluded=None, draw=DRAW, grid=None):
     users, items = rows("user_blocks", *shop.users), rows("item_blocks", *shop.items)
-    boosts, hidden = rows("boosts", *shop.boosts), rows("truth", *truth)
+    boosts, hidden = rows("boosts", *boost_lists(shop.boosts)), rows("truth", *truth)
     with keeping() as keep:
         asked = asked_users(users, items, boosts, NAMES, hidden, excluded, draw, keep)
         return candidates(asked, items, NAMES, draw, grid or Grid(2, 1)).collect()

@@ -14,7 +14,7 @@ from recsys_spark.config.settings import LakeSettings, Settings
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.lake import Lake
-from tests.frames import local_frame
+from tests.frames import boost_lists, local_frame
 
 BLOCKS = ("blocks", "user_blocks", "item_blocks", "boosts", "interactions")
 READ = {
@@ -51,7 +51,7 @@ def job(spark, rows, tmp_path):
         "blocks": [{"block": b, "start": start, "width": width} for b, (start, width) in LAYOUT.items()],
         "user_blocks": shop.users,
         "item_blocks": shop.items,
-        "boosts": shop.boosts,
+        "boosts": boost_lists(shop.boosts),
         "interactions": [
             {"user_id": b["user_id"], "item_id": b["item_id"], "n_purchases": 2, "first_ts": AS_OF, "last_ts": AS_OF}
             for b in shop.boosts

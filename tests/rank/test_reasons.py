@@ -60,10 +60,13 @@ def reasons(spark, rows):
         ),
         rows(
             "boosts",
-            {"user_id": "known", "item_id": "goes", "scorer": "neighbours", "because_item_id": "paper"},
-            {"user_id": "known", "item_id": "goes", "scorer": "habit", "because_item_id": "goes"},
-            {"user_id": "known", "item_id": "untitled", "scorer": "neighbours", "because_item_id": "once"},
-            {"user_id": "known", "item_id": "plain", "scorer": "neighbours"},
+            {
+                "user_id": "known",
+                "scorer": "neighbours",
+                "item_ids": ["goes", "untitled", "plain"],
+                "because_item_ids": ["paper", "once", "bought"],
+            },
+            {"user_id": "known", "scorer": "habit", "item_ids": ["goes", "once"]},
         ),
     )
     assert found.columns == ["user_id", "item_id", "evidence", "reason"]

@@ -11,7 +11,7 @@ from recsys_spark.errors import SettingsError
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank.topn import TopN
 from recsys_spark.rank.variants import Variant
-from tests.frames import local_frame
+from tests.frames import boost_lists, local_frame
 
 SHELVES = {"for_you": (4, False), "fresh": (3, True)}
 
@@ -47,7 +47,7 @@ def frames(spark, rows):
         "bought": set(bought),
         "user_blocks": rows("user_blocks", *shop.users),
         "item_blocks": rows("item_blocks", *shop.items),
-        "boosts": rows("boosts", *shop.boosts),
+        "boosts": rows("boosts", *boost_lists(shop.boosts)),
         "shelf_items": local_frame(spark, on_shelves, "shelf string, item_id string"),
         # Twice the same pair, and one of an item nobody sells.
         "excluded": local_frame(spark, [*bought, bought[0], ("u0", "gone")], "user_id string, item_id string"),
