@@ -50,7 +50,7 @@ def behaviour_boosts(
 def habit(interactions: DataFrame, scorer: str, value: Column, per_user: int) -> DataFrame:
     """Each user's own purchases, valued by ``value``; the ``per_user`` best of each user."""
     bought = interactions.where("n_purchases > 0").select("user_id", "item_id", value.alias("value"))
-    return as_boosts(bought, scorer, per_user)
+    return as_boosts(bought, scorer, per_user, "any")
 
 
 def similarities(interactions: DataFrame, *, neighbours: int, history: int, shrinkage: float) -> DataFrame:

@@ -29,15 +29,16 @@ def best_lists(valued: DataFrame, keys: tuple[str, ...], count: int) -> DataFram
     return found.select(*keys, *lists, because.alias("because_item_ids"))
 
 
-def as_boosts(valued: DataFrame, scorer: str, per_user: int) -> DataFrame:
+def as_boosts(valued: DataFrame, scorer: str, per_user: int, item_group: str = "established") -> DataFrame:
     """BOOSTS of a scorer whose items all compete with each other.
 
     Args:
         valued: user_id, item_id and value, and because_item_id if the scorer names items; a pair once.
         scorer: its name.
         per_user: items of a user at most.
+        item_group: of the items; ``any`` where a user of an update may have met what was new when all was learned.
     """
-    named = F.lit(scorer).alias("scorer"), F.lit("any").alias("item_group")
+    named = F.lit(scorer).alias("scorer"), F.lit(item_group).alias("item_group")
     return best_lists(valued, ("user_id",), per_user).select(*named, "*").select(*table("boosts").columns)
 
 
