@@ -15,9 +15,9 @@ from pyspark.sql import types as T
 from recsys_spark.contracts.spark import spark_type
 
 CELL = ("bucket", "shard")
-ABOUT_PAIR = ("code", "value")
-"""What is told of a pair, besides its two ids: a number of what it is, and a value."""
-_OTHER = "pair_with"
+LISTED = ("code", "others", "values")
+"""What is told of a user or an item beside its id: a number of what it is, ids of the other side, a value of each."""
+_WHOSE = "list_of"
 _ARROW = {
     "string": pa.string(),
     "int": pa.int32(),
@@ -68,7 +68,7 @@ def lay_out(
     work: Callable[..., pa.Table],
     fields: Mapping[str, str],
     keys: tuple[str, str] = ("user_id", "item_id"),
-    pairs: DataFrame | None = None,
+    lists: DataFrame | None = None,
 ) -> DataFrame:
     """Call ``work(users, items)`` once for every cell that has both, and return its rows.
 
@@ -79,19 +79,17 @@ def lay_out(
         work: a module-level function, bound with functools.partial; it runs on executors.
         fields: column names and types of what ``work`` returns.
         keys: the columns that hold the ids of the two.
-        pairs: both ids and the columns ABOUT_PAIR. A pair comes to the one cell where its user meets its item, as a row
-            of the third table that ``work`` then takes; one whose user or item is not there may come too.
+        lists: sparse pairs: one of the keys, and the columns LISTED. They are the third table that ``work`` then takes.
+            A pair comes to the cell where its user meets its item; one whose user or item is not there may come too.
     """
     schema = T.StructType([T.StructField(name, spark_type(kind)) for name, kind in fields.items()])
     # Users may descend from the same items (candidates do); new names for their columns keep the two sides apart.
     own = [F.col(name).alias(name) for name in users.columns]
     left = users.select(_hashed(keys[0], grid.user_buckets, "bucket"), _each(grid.item_shards, "shard"), *own)
     right = items.select(_hashed(keys[1], grid.item_shards, "shard"), _each(grid.user_buckets, "bucket"), "*")
-    if pairs is not None:
-        cell = _hashed(keys[0], grid.user_buckets, "bucket"), _hashed(keys[1], grid.item_shards, "shard")
-        rows = pairs.select(*cell, keys[0], F.col(keys[1]).alias(_OTHER), *ABOUT_PAIR)
-        left = left.unionByName(rows, allowMissingColumns=True)
-    whole = partial(_of_cell, work=work, schema=arrow_schema(fields), keys=keys)
+    if lists is not None:
+        left = left.unionByName(_in_cells(lists, grid, keys), allowMissingColumns=True)
+    whole = partial(_of_cell, work=work, schema=arrow_schema(fields), whose=_whose(lists, keys))
     return left.groupBy(*CELL).cogroup(right.groupBy(*CELL)).applyInArrow(whole, schema)
 
 
@@ -104,17 +102,35 @@ def _hashed(column: str, n: int, name: str) -> Column:
     return F.pmod(F.xxhash64(column), F.lit(n)).cast("int").alias(name)
 
 
+def _in_cells(lists: DataFrame, grid: Grid, keys: tuple[str, str]) -> DataFrame:
+    """Lists with their cell; where the others lie in several parts, lists of one."""
+    parts = {keys[0]: (grid.user_buckets, "bucket"), keys[1]: (grid.item_shards, "shard")}
+    whose = _whose(lists, keys)
+    (n_own, own_part), (n_others, other_part) = parts.pop(whose), *parts.values()
+    place = F.lit(0).alias(other_part)
+    if n_others > 1:
+        each = F.inline(F.arrays_zip("others", "values")).alias("other", "value")
+        one = F.array("other").alias("others"), F.array("value").alias("values")
+        place, lists = _hashed("other", n_others, other_part), lists.select(whose, "code", each).select("*", *one)
+    return lists.select(_hashed(whose, n_own, own_part), place, F.col(whose).alias(_WHOSE), *LISTED)
+
+
 def _each(n: int, name: str) -> Column:
     return F.explode(F.sequence(F.lit(0), F.lit(n - 1))).alias(name)
 
 
+def _whose(lists: DataFrame | None, keys: tuple[str, str]) -> str:
+    """The key that says whose lists they are."""
+    return next(key for key in keys if lists is None or key in lists.columns)
+
+
 def _of_cell(
-    users: pa.Table, items: pa.Table, work: Callable[..., pa.Table], schema: pa.Schema, keys: tuple[str, str]
+    users: pa.Table, items: pa.Table, work: Callable[..., pa.Table], schema: pa.Schema, whose: str
 ) -> pa.Table:
     told: tuple[pa.Table, ...] = ()
-    if _OTHER in users.column_names:
-        of_pair = pc.is_valid(users[_OTHER])
-        pairs = users.select([keys[0], _OTHER, *ABOUT_PAIR]).filter(of_pair)
-        told = (pairs.rename_columns([*keys, *ABOUT_PAIR]),)
-        users = users.drop_columns([_OTHER, *ABOUT_PAIR]).filter(pc.invert(of_pair))
+    if _WHOSE in users.column_names:
+        is_list = pc.is_valid(users[_WHOSE])
+        lists = users.select([_WHOSE, *LISTED]).filter(is_list)
+        told = (lists.rename_columns([whose, *LISTED]),)
+        users = users.drop_columns([_WHOSE, *LISTED]).filter(pc.invert(is_list))
     return work(users, items, *told) if users.num_rows and items.num_rows else schema.empty_table()

@@ -16,7 +16,7 @@ from recsys_spark.kernels.scoring import Mixture, Pairs, Scorers, Shelf
 from recsys_spark.kernels.tiles import Chosen
 from recsys_spark.kernels.tiles import top_n as best_of_tile
 from recsys_spark.rank.cells import ItemCell, ScorerNames, UserCell, in_order, taken
-from recsys_spark.rank.pairs import about, sparse_pairs
+from recsys_spark.rank.pairs import sparse_pairs
 from recsys_spark.rank.topn import best_of_shards, places, probability
 from recsys_spark.rank.variants import Variant
 
@@ -51,8 +51,8 @@ def audiences(
     names = ScorerNames.of(layout, variant.scorers())
     plan = Plan(names.spans, len(names.sparse), variant.mixture(names.all), length)
     new = item_blocks.where("item_group = 'new'").select("item_id", "item_group", "vector")
-    about_new = about(boosts.where("item_group <> 'established'"), new)
-    users, pairs = user_blocks.select("user_id", "route", "vector"), sparse_pairs(about_new, None, names.sparse)
+    users = user_blocks.select("user_id", "route", "vector")
+    pairs = sparse_pairs(boosts.where("item_group <> 'established'"), None, names.sparse)
     work, keys = partial(audiences_of_cell, plan), ("item_id", "user_id")
     found = lay_out(new, users, grid, work, FOUND, keys, pairs)
     placed = places(found, {"user_ids": "user_id", "logits": "logit", "routes": "route"})

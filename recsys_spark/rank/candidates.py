@@ -76,7 +76,7 @@ def candidates(asked: Asked, items: DataFrame, names: ScorerNames, draw: Draw, g
     """
     hashed = items.select("item_id", "item_group", "vector", item_hash())
     plan = _Plan(names.spans, len(names.sparse), -(-draw.top // grid.item_shards), -(-draw.others // grid.item_shards))
-    return lay_out(asked.users, hashed, grid, partial(_candidates_of_cell, plan), FOUND, pairs=asked.pairs)
+    return lay_out(asked.users, hashed, grid, partial(_candidates_of_cell, plan), FOUND, lists=asked.pairs)
 
 
 def asked_users(
@@ -105,8 +105,6 @@ def asked_users(
     hashed = F.xxhash64("user_id", F.lit(draw.seed)).alias("hash")
     users = keep(drawn.join(user_blocks.select("user_id", "vector"), "user_id", "inner").select("*", hashed))
     theirs = users.select("user_id").distinct()
-    # Here, where a row holds a list: Spark does not take the join below what lays lists out.
-    boosts = boosts.join(theirs, "user_id", "left_semi")
     return Asked(users, sparse_pairs(boosts, excluded, names.sparse).join(theirs, "user_id", "left_semi"))
 
 

@@ -1,7 +1,7 @@
 """What a cell of the grid holds: users and items as the kernel takes them.
 
-Every user meets every item in exactly one cell, and what is sparse (boosts, excluded items) comes to that cell, a row a
-pair, as pairs.py has it.
+Every user meets every item in exactly one cell, and what is sparse (boosts, excluded items) comes to that cell, as the
+lists of pairs.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 from pyspark.sql import Row
 
 from recsys_spark.kernels.arrow import matrix, positions_in
-from recsys_spark.kernels.grid import ABOUT_PAIR
 from recsys_spark.kernels.scoring import Pairs, Scorers, Side
 from recsys_spark.rank.variants import ITEM_GROUPS, ROUTES
 
@@ -58,15 +57,9 @@ class UserCell:
     def of(
         cls, users: pa.Table, pairs: pa.Table, item_ids: pa.Array, spans: tuple[tuple[int, int], ...], n_sparse: int
     ) -> UserCell:
-        """Read users, sorted, of whom one may have several rows, and the pairs of :func:`pairs.sparse_pairs`."""
-        ids = users["user_id"].combine_chunks()
-        rows, which = _rows_of(ids, pairs["user_id"])
-        columns = positions_in(pairs["item_id"], item_ids)[which]
-        known = columns >= 0
-        rows, columns = rows[known], columns[known]
-        code, values = (pairs[name].to_numpy()[which[known]] for name in ABOUT_PAIR)
-        of_code = [code == place for place in range(n_sparse + 1)]
-        *sparse, excluded = [Pairs.of(rows[mask], columns[mask], values[mask]) for mask in of_code]
+        """Read users, sorted, of whom one may have several rows, and the lists of :func:`pairs.sparse_pairs`."""
+        ids, codes = users["user_id"].combine_chunks(), pairs["code"].to_numpy()
+        *sparse, excluded = [_pairs(ids, pairs.filter(codes == code), item_ids) for code in range(n_sparse + 1)]
         return cls(ids, _side(users, "route", ROUTES), Scorers(spans, tuple(sparse)), excluded)
 
     def rows(self, start: int, stop: int) -> UserCell:
@@ -126,6 +119,22 @@ def _side(table: pa.Table, kind: str, names: Sequence[str]) -> Side:
     return Side(vectors, codes.to_numpy(zero_copy_only=False).astype(np.int64))
 
 
+def _pairs(ids: pa.Array, lists: pa.Table, item_ids: pa.Array) -> Pairs:
+    """What lists hold of the items, for every row of their user in ``ids``, which ascend."""
+    rows, which = _rows_of(ids, lists["user_id"])
+    others = lists["others"].combine_chunks()
+    lengths, columns = np.diff(others.offsets.to_numpy()), positions_in(others.flatten(), item_ids)
+    places = _ranges(np.cumsum(lengths)[which] - lengths[which], lengths[which])
+    known = columns[places] >= 0
+    places = places[known]
+    return Pairs.of(np.repeat(rows, lengths[which])[known], columns[places], _flat(lists["values"])[places])
+
+
+def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """start, start + 1, … for each start, so many as its length, one after another."""
+    return np.arange(lengths.sum()) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
+
+
 def _rows_of(ids: pa.Array, asked: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """Rows whose id was asked for, and the places where it was: one for each two that are equal. The ids ascend."""
     known = ids.dictionary_encode()
@@ -133,9 +142,8 @@ def _rows_of(ids: pa.Array, asked: pa.ChunkedArray) -> tuple[np.ndarray, np.ndar
     of_asked = positions_in(asked, known.dictionary)
     found = np.flatnonzero(of_asked >= 0)
     times = held[of_asked[found]]
-    which = np.repeat(found, times)
-    within = np.arange(len(which)) - np.repeat(np.cumsum(times) - times, times)
-    return (np.cumsum(held) - held)[of_asked[which]] + within, which
+    first = np.cumsum(held) - held
+    return _ranges(first[of_asked[found]], times), np.repeat(found, times)
 
 
 def _flat(lists: pa.ChunkedArray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What is sparse, a row a pair: boosts, which a table holds as lists, and pairs that are left out."""
+"""What is sparse, by user: boosts, and items that are left out."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from pyspark.sql import functions as F
 
 
 def sparse_pairs(boosts: DataFrame, excluded: DataFrame | None, sparse_scorers: Sequence[str]) -> DataFrame:
-    """user_id, item_id, code and value of every boost, and of every excluded pair, for :func:`kernels.grid.lay_out`.
+    """user_id and kernels.grid.LISTED: items with a value in lists, for :func:`kernels.grid.lay_out`.
 
     Args:
         boosts: the table boosts; scorers that are not named are left out.
         excluded: pairs (user_id, item_id), each once, or None for none.
         sparse_scorers: names of boost scorers; the code is a position among them, and that behind them for excluded.
     """
-    code = position(F.col("scorer"), sparse_scorers).alias("code")
-    each = F.inline(F.arrays_zip("item_ids", "scores")).alias("item_id", "value")
-    found = boosts.select("user_id", "item_ids", "scores", code).where("code >= 0").select("user_id", "code", each)
+    code, lists = position(F.col("scorer"), sparse_scorers).alias("code"), F.col("item_ids").alias("others")
+    found = boosts.select("user_id", code, lists, F.col("scores").alias("values")).where("code >= 0")
     if excluded is None:
         return found
-    barred = F.lit(len(sparse_scorers)).alias("code"), F.lit(1.0).alias("value")
-    return found.unionByName(excluded.select("user_id", "item_id", *barred))
+    one = F.array("item_id").alias("others"), F.array(F.lit(1.0)).alias("values")
+    return found.unionByName(excluded.select("user_id", F.lit(len(sparse_scorers)).alias("code"), *one))
 
 
 def about(boosts: DataFrame, items: DataFrame) -> DataFrame:

@@ -97,7 +97,7 @@ class TopN:
             self.item_blocks.select("item_id", "item_group", "vector"), self.shelf_items, list(self.shelves)
         )
         pairs = sparse_pairs(self.boosts, self.excluded, names.sparse)
-        return lay_out(users, items, grid, partial(_best_of_cell, plan), FOUND, pairs=pairs)
+        return lay_out(users, items, grid, partial(_best_of_cell, plan), FOUND, lists=pairs)
 
 
 def places(lists: DataFrame, arrays: Mapping[str, str]) -> DataFrame:

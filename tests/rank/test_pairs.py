@@ -1,4 +1,4 @@
-"""Sparse scores as lists and as pairs."""
+"""Sparse scores and what is left out, by user."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ LISTS = (
 
 
 def pairs_of(boosts, excluded=None, scorers=("content", "habit")):
-    return sorted(sparse_pairs(boosts, excluded, scorers).select("user_id", "item_id", "code", "value").collect())
+    found = sparse_pairs(boosts, excluded, scorers).collect()
+    return sorted((r.user_id, i, r.code, value) for r in found for i, value in zip(r.others, r["values"], strict=True))
 
 
-def test_a_list_becomes_a_row_a_pair_and_what_is_left_out_comes_behind_the_scorers(spark, rows):
+def test_lists_have_the_place_of_their_scorer_and_what_is_left_out_comes_behind(spark, rows):
     excluded = local_frame(spark, [("w", "a")], "user_id string, item_id string")
     assert pairs_of(rows("boosts", *LISTS), excluded) == [
         ("u", "a", 1, 2.0),
