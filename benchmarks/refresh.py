@@ -155,6 +155,6 @@ BENCHMARK = Benchmark(
     compare=least_ratio,
     against="full_5",
     repeats=1,
-    note="The ratio is that of the slower update. Starting, committing and auditing take about two minutes in each of "
+    note="The ratio is that of the slower update. Starting, committing and auditing take 1.5 to 2 minutes in each of "
     "them, whatever the shop, so that small shops gain little.",
 )

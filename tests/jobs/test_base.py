@@ -119,3 +119,17 @@ def test_putting_rows_in_the_place_of_changed_users_gives_what_a_table_written_w
     assert sorted(found) == sorted(whole)
     assert whole == {("a", "x"), ("a", "y"), ("c", "x"), ("c", "y"), ("b", "z"), ("new", "z")}
     assert lake.read("interactions", 0).count() == len(met)
+
+
+def test_a_table_that_an_update_leaves_stays_as_its_base_has_it(lake, released, rows):
+    released(Settings())
+    lake.overwrite("interactions", rows("interactions"), Commit("update", "full", RELEASED.isoformat(), "s"))
+    assert not job(lake).stays("interactions")  # no update
+    run = with_base(job(lake, mode="update"))
+    run.leave("interactions")
+    assert run.stays("interactions")
+    assert run.finished(["interactions"])
+    assert lake.commits("interactions")[0][0] == 0
+    run.write("interactions", rows("interactions", {"user_id": "u", "item_id": "i"}))
+    assert not run.stays("interactions")
+    assert run.version("interactions") == 1
