@@ -87,14 +87,10 @@ def in_order(table: pa.Table, key: str) -> pa.Table:
     return whole.take(pc.sort_indices(whole[key])).combine_chunks()
 
 
-def list_pairs(ids: pa.ChunkedArray, item_ids: pa.Array, values: pa.ChunkedArray | None = None) -> Pairs:
-    """A column of id lists, and one of aligned values (1 if None), as pairs; ids that item_ids lacks are left out."""
-    column = ids.combine_chunks()
-    rows = np.repeat(np.arange(len(column)), np.diff(column.offsets.to_numpy()))
-    columns = positions_in(column.flatten(), item_ids)
-    known = columns >= 0
-    each = np.ones(len(rows)) if values is None else _flat(values).astype(float)
-    return Pairs.of(rows[known], columns[known], each[known])
+def list_pairs(ids: pa.ChunkedArray, item_ids: pa.Array, values: pa.ChunkedArray) -> Pairs:
+    """A column of id lists, and one of aligned values, as pairs; ids that item_ids lacks are left out."""
+    every = np.arange(len(ids))
+    return _of_lists(every, every, ids, _flat(values), item_ids)
 
 
 def lists(values: np.ndarray, dtype: type = np.float64) -> pa.ListArray:
@@ -122,12 +118,19 @@ def _side(table: pa.Table, kind: str, names: Sequence[str]) -> Side:
 def _pairs(ids: pa.Array, lists: pa.Table, item_ids: pa.Array) -> Pairs:
     """What lists hold of the items, for every row of their user in ``ids``, which ascend."""
     rows, which = _rows_of(ids, lists["user_id"])
-    others = lists["others"].combine_chunks()
-    lengths, columns = np.diff(others.offsets.to_numpy()), positions_in(others.flatten(), item_ids)
-    places = _ranges(np.cumsum(lengths)[which] - lengths[which], lengths[which])
+    return _of_lists(rows, which, lists["others"], _flat(lists["values"]), item_ids)
+
+
+def _of_lists(
+    rows: np.ndarray, which: np.ndarray, ids: pa.ChunkedArray, values: np.ndarray, item_ids: pa.Array
+) -> Pairs:
+    """Rows [n] with what the list of each, ``which`` [n], holds of the items; ``values`` are those of all ids."""
+    lengths = pc.list_value_length(ids).to_numpy().astype(np.int64)
+    columns = positions_in(pc.list_flatten(ids), item_ids)
+    places = _ranges((np.cumsum(lengths) - lengths)[which], lengths[which])
     known = columns[places] >= 0
     places = places[known]
-    return Pairs.of(np.repeat(rows, lengths[which])[known], columns[places], _flat(lists["values"])[places])
+    return Pairs.of(np.repeat(rows, lengths[which])[known], columns[places], values[places].astype(float))
 
 
 def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
