@@ -19,9 +19,10 @@ import scipy.sparse as sp
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.blocks.sparse import best_lists, no_ids
+from recsys_spark.blocks.sparse import best_lists
 from recsys_spark.kernels.arrow import csr_rows
 from recsys_spark.kernels.best import largest
+from recsys_spark.kernels.encode import no_strings
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 from recsys_spark.kernels.tiles import tile_rows
 
@@ -97,7 +98,7 @@ def content_boosts(
         keys = ("user_id", "scorer", "item_group")
         each = found.select(*keys, F.inline(F.arrays_zip("item_ids", "scores")).alias("item_id", "value"))
         found = best_lists(each, keys, per_user)
-    return found.withColumn("because_item_ids", no_ids())
+    return found.withColumn("because_item_ids", no_strings())
 
 
 def _lifts(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from recsys_spark.contracts import table
+from recsys_spark.kernels.encode import no_strings
 
 
 def best(rows: DataFrame, keys: tuple[str, ...], count: int, tie: str = "item_id") -> DataFrame:
@@ -24,7 +25,7 @@ def best_lists(valued: DataFrame, keys: tuple[str, ...], count: int) -> DataFram
     # The window has brought each key's rows together already, so that no shuffle follows.
     placed = F.collect_list(F.struct("place", *[name for name in valued.columns if name not in keys]))
     found = _placed(valued, keys, count, "item_id").groupBy(*keys).agg(F.sort_array(placed).alias("found"))
-    because = F.col("found.because_item_id") if "because_item_id" in valued.columns else no_ids()
+    because = F.col("found.because_item_id") if "because_item_id" in valued.columns else no_strings()
     lists = F.col("found.item_id").alias("item_ids"), F.col("found.value").alias("scores")
     return found.select(*keys, *lists, because.alias("because_item_ids"))
 
@@ -40,11 +41,6 @@ def as_boosts(valued: DataFrame, scorer: str, per_user: int, item_group: str = "
     """
     named = F.lit(scorer).alias("scorer"), F.lit(item_group).alias("item_group")
     return best_lists(valued, ("user_id",), per_user).select(*named, "*").select(*table("boosts").columns)
-
-
-def no_ids() -> Column:
-    """An empty list of ids."""
-    return F.array().cast("array<string>")
 
 
 def _placed(rows: DataFrame, keys: tuple[str, ...], count: int, tie: str) -> DataFrame:

@@ -19,7 +19,7 @@ def attribute_values(attributes: str | Column) -> Column:
     named = F.flatten(
         F.transform(entries, lambda e: F.transform(_present(e["value"]), lambda v: F.concat(e["key"], F.lit("="), v)))
     )
-    return F.array_distinct(F.coalesce(named, _no_strings()))
+    return F.array_distinct(F.coalesce(named, no_strings()))
 
 
 def encoding(frame: DataFrame, measures: str, attributes: str, bins: int) -> DataFrame:
@@ -65,7 +65,7 @@ def with_missing_values(frame: DataFrame, attributes: str, column: str, known: D
         known: from :func:`encoding`; its names travel in one broadcast row.
     """
     usual = known.where("kind = 'attribute'").agg(F.array_sort(F.collect_set("name")).alias("_usual"))
-    lacking = F.array_except("_usual", F.coalesce(_held(attributes), _no_strings()))
+    lacking = F.array_except("_usual", F.coalesce(_held(attributes), no_strings()))
     named = F.transform(lacking, lambda name: F.concat(name, F.lit("=?")))
     return frame.crossJoin(F.broadcast(usual)).withColumn(column, named).drop("_usual")
 
@@ -76,10 +76,11 @@ def _held(attributes: str) -> Column:
 
 def _present(values: Column) -> Column:
     cleaned = F.filter(values, lambda v: v.isNotNull() & (F.trim(v) != ""))
-    return F.coalesce(cleaned, _no_strings())
+    return F.coalesce(cleaned, no_strings())
 
 
-def _no_strings() -> Column:
+def no_strings() -> Column:
+    """An empty array<string>."""
     return F.array().cast("array<string>")
 
 
@@ -107,7 +108,7 @@ def with_measure_values(frame: DataFrame, measures: str, column: str, known: Dat
         return F.concat(measure["key"], F.lit("=bin_"), number.cast("string"))
 
     joined = frame.crossJoin(F.broadcast(edges))
-    return joined.withColumn(column, F.coalesce(F.transform(cut, named_bin), _no_strings())).drop("_edges")
+    return joined.withColumn(column, F.coalesce(F.transform(cut, named_bin), no_strings())).drop("_edges")
 
 
 def vocabulary(frame: DataFrame, features: str, *, min_holders: int, max_size: int) -> DataFrame:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-ADDED = ("strongest", "n_bought", "because", "liking", "is_stranger")
-
 
 def with_reasons(
     top: DataFrame, user_profiles: DataFrame, items: DataFrame, interactions: DataFrame, boosts: DataFrame
@@ -25,7 +23,9 @@ def with_reasons(
         top.withColumn("strongest", strongest(F.col("evidence")))
         .join(bought, ["user_id", "item_id"], "left")
         .join(_because(boosts), ["user_id", "item_id"], "left")
-        .join(_titles(items), "because_item_id", "left")
+        # Where no item is named, the place's own takes its part: nulls would all meet in one task.
+        .withColumn("named_item_id", F.coalesce("because_item_id", "item_id"))
+        .join(_titles(items), "named_item_id", "left")
         .join(_taste_of_users(user_profiles), "user_id", "left")
         .join(_kind_of_items(items), "item_id", "left")
         .withColumn("liking", _liking())
@@ -58,9 +58,7 @@ def _because(boosts: DataFrame) -> DataFrame:
 
 
 def _titles(items: DataFrame) -> DataFrame:
-    """because_item_id, and its title or else the id."""
-    name = F.coalesce("title", "item_id").alias("because")
-    return items.select(F.col("item_id").alias("because_item_id"), name)
+    return items.select(F.col("item_id").alias("named_item_id"), F.col("title").alias("named_title"))
 
 
 def _taste_of_users(user_profiles: DataFrame) -> DataFrame:
@@ -109,8 +107,8 @@ def _habit() -> Column:
 
 
 def _goes_with() -> Column:
-    known = F.concat(F.lit("Goes with "), F.col("because"))
-    return F.coalesce(known, F.lit("Goes with what you chose before"))
+    named = F.concat(F.lit("Goes with "), F.coalesce("named_title", "named_item_id"))
+    return F.when(F.col("because_item_id").isNotNull(), named).otherwise("Goes with what you chose before")
 
 
 def _matches() -> Column:

@@ -17,6 +17,7 @@ CASES = {
     "seen": ({"habit": 2.0}, "You looked at it before", "You looked at it before"),
     "goes": ({"neighbours": 1.0}, "Goes with Filter paper", "Goes with what you chose before"),
     "untitled": ({"neighbours": 1.0}, "Goes with once", "Goes with what you chose before"),
+    "gone": ({"neighbours": 1.0}, "Goes with sold out", "Goes with what you chose before"),
     "branded": ({"content": 1.0}, "Matches your liking for Acme", "Matches your taste"),
     "shelved": ({"content": 1.0}, "Matches your liking for tea", "Matches your taste"),
     "plain": ({"content": 1.0}, "Matches your taste", "Matches your taste"),
@@ -63,8 +64,8 @@ def reasons(spark, rows):
             {
                 "user_id": "known",
                 "scorer": "neighbours",
-                "item_ids": ["goes", "untitled", "plain"],
-                "because_item_ids": ["paper", "once", "bought"],
+                "item_ids": ["goes", "untitled", "plain", "gone"],
+                "because_item_ids": ["paper", "once", "bought", "sold out"],
             },
             {"user_id": "known", "scorer": "habit", "item_ids": ["goes", "once"]},
         ),
