@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from pyspark.sql import DataFrame
 
@@ -33,6 +34,7 @@ from recsys_spark.blocks.learned import Learned
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.keep import keeping
+from recsys_spark.kernels.together import together
 from recsys_spark.vectors.describe import attributes_of, paired_in
 
 OUTPUTS = ("blocks", "item_blocks", *LEARNED, "user_blocks", "boosts")
@@ -51,10 +53,13 @@ def run(job: Job) -> None:
         found = make_item_blocks(new, layout, learned.maps.item_blocks, None, None)
         job.write("item_blocks", job.with_new("item_blocks", found))
     theirs = _of_changed(job, inputs)
-    svd = make_user_svd(theirs, job.read("item_blocks"), layout)
-    job.write("user_blocks", job.with_unchanged("user_blocks", make_user_blocks(theirs, layout, learned, svd)))
-    grid = job.grid(theirs.user_profiles.count(), inputs.item_vectors.count())
-    _write_boosts(job, inputs, learned, make_boosts(theirs, job.settings.blocks, learned, grid))
+    together(
+        job.spark,
+        [
+            lambda: _write_user_blocks(job, theirs, layout, learned),
+            lambda: _write_boosts(job, inputs, learned, theirs),
+        ],
+    )
 
 
 def _learn(job: Job, inputs: Inputs) -> dict[str, DataFrame]:
@@ -68,7 +73,8 @@ def _learn(job: Job, inputs: Inputs) -> dict[str, DataFrame]:
         job.write("item_blocks", items)
     svd = make_user_svd(inputs, job.read("item_blocks"), layout)
     found = learn_tables(inputs, settings, layout, predicted, when, svd, seed=job.settings.backtest.seed)
-    return {name: job.keep_for_updates(name, frame) for name, frame in found.items()}
+    kept = together(job.spark, [partial(job.keep_for_updates, name, frame) for name, frame in found.items()])
+    return dict(zip(found, kept, strict=True))
 
 
 def _of_changed(job: Job, inputs: Inputs) -> Inputs:
@@ -82,15 +88,24 @@ def _of_changed(job: Job, inputs: Inputs) -> Inputs:
     )
 
 
-def _write_boosts(job: Job, inputs: Inputs, learned: Learned, theirs: DataFrame) -> None:
+def _write_user_blocks(job: Job, theirs: Inputs, layout: Layout, learned: Learned) -> None:
+    job.describe("build_blocks: users")
+    svd = make_user_svd(theirs, job.read("item_blocks"), layout)
+    job.write("user_blocks", job.with_unchanged("user_blocks", make_user_blocks(theirs, layout, learned, svd)))
+
+
+def _write_boosts(job: Job, inputs: Inputs, learned: Learned, theirs: Inputs) -> None:
     """In an update, the boosts of all others stay as they were, but new items compete for places among the new."""
+    job.describe("build_blocks: boosts")
+    grid = job.grid(theirs.user_profiles.count(), inputs.item_vectors.count())
+    found = make_boosts(theirs, job.settings.blocks, learned, grid)
     boosts = job.before("boosts")
     if job.base is None or boosts is None or job.base.everyone:
-        job.write("boosts", theirs)
+        job.write("boosts", found)
     elif job.stays("item_vectors"):
-        job.replace_changed("boosts", theirs)
+        job.replace_changed("boosts", found)
     else:
-        job.write("boosts", theirs.unionByName(_of_others(job, inputs, learned, job.unchanged(boosts))))
+        job.write("boosts", found.unionByName(_of_others(job, inputs, learned, job.unchanged(boosts))))
 
 
 def _of_others(job: Job, inputs: Inputs, learned: Learned, boosts: DataFrame) -> DataFrame:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -16,6 +17,7 @@ from recsys_spark.config.load import settings_sha256
 from recsys_spark.contracts import table
 from recsys_spark.errors import NotFoundError
 from recsys_spark.kernels.grid import Grid
+from recsys_spark.kernels.together import together
 from recsys_spark.lake import Claim, Commit, Lake, Release, claim, require_claim, title_of
 
 log = logging.getLogger("recsys")
@@ -188,6 +190,19 @@ class Job:
             ConflictError: another driver took the run over, or committed to the table meanwhile.
         """
         self._committed(name, lambda: self.lake.overwrite(name, frame, self.commit))
+
+    def write_together(self, frames: Mapping[str, DataFrame], title: str) -> None:
+        """Replace tables that do not read each other, each in one commit, at the same time.
+
+        Raises:
+            ConflictError: as :meth:`write`.
+        """
+
+        def one(name: str) -> None:
+            self.describe(f"{title} {name}")
+            self.write(name, frames[name])
+
+        together(self.spark, [partial(one, name) for name in frames])
 
     def keep_for_updates(self, name: str, frame: DataFrame) -> DataFrame:
         """Replace a table that updates read again, and hand back what it holds; where none will, the frame itself."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
@@ -53,16 +54,17 @@ def run(job: Job) -> None:
             check_balance(quality)
             if not job.base:
                 require_events(quality)
-            _write(job, cleaned)
-            job.write("source_columns", job.spark.createDataFrame(raw.columns, spark_schema(table("source_columns"))))
-            job.write("changed_users", _changed_users(job))
+            _write(job, cleaned, {"data_quality": quality, "source_columns": raw.columns})
     finally:
         for frame in kept:
             frame.unpersist()
 
 
-def _write(job: Job, cleaned: Cleaned) -> None:
-    """The tables of the cleaned rows; an update adds them to those of its base."""
+def _write(job: Job, cleaned: Cleaned, told: Mapping[str, Sequence[Any]]) -> None:
+    """The tables of the cleaned rows, and what is told of the source; an update adds them to those of its base.
+
+    Events come first: by their commit a resumed run knows what it began with.
+    """
     before = {name: job.before(name) for name in ("events", "users", "items")}
     job.describe("ingest: write events")
     if before["events"] is None:
@@ -71,10 +73,10 @@ def _write(job: Job, cleaned: Cleaned) -> None:
         job.extend("events", new_events(cleaned.events, before["events"], _window(job)))
     users = cleaned.users if before["users"] is None else upserted(cleaned.users, before["users"], "user_id")
     items = cleaned.items if before["items"] is None else items_with_new(cleaned.items, before["items"])
-    found = {"users": users, "items": items, "quarantine": cleaned.quarantine, "data_quality": cleaned.data_quality}
-    for name, frame in found.items():
-        job.describe(f"ingest: write {name}")
-        job.write(name, frame)
+    found = {"users": users, "items": items, "quarantine": cleaned.quarantine}
+    found["changed_users"] = _changed_users(job, users, cleaned.users, before["users"])
+    found |= {name: job.spark.createDataFrame(rows, spark_schema(table(name))) for name, rows in told.items()}
+    job.write_together(found, "ingest: write")
 
 
 def _window(job: Job) -> datetime:
@@ -83,15 +85,15 @@ def _window(job: Job) -> datetime:
     return window_start(as_of, job.settings.refresh.late_days)
 
 
-def _changed_users(job: Job) -> DataFrame:
-    """Whom an update describes anew; nobody in a full refresh, which describes everyone."""
-    users, before = job.read("users"), job.before("users")
+def _changed_users(job: Job, users: DataFrame, read: DataFrame, before: DataFrame | None) -> DataFrame:
+    """Whom of all users an update describes anew, by those that it read; nobody in a full refresh."""
+    everyone = users.select("user_id", lit("all").alias("reason"))
     if job.base is None or before is None:
-        return users.limit(0).select("user_id", lit("all").alias("reason"))
+        return everyone.limit(0)
     if job.base.everyone:
-        return users.select("user_id", lit("all").alias("reason"))
+        return everyone
     added = job.lake.added("events", job.versions[(job.fold, "events")])
-    return changed_users(added, users, before)
+    return changed_users(added, read, before)
 
 
 def _require_same_columns(job: Job, raw: RawTables) -> None:

@@ -59,10 +59,8 @@ def _to_score(job: Job) -> dict[str, DataFrame]:
 
 def _write(job: Job, tables: dict[str, DataFrame]) -> None:
     files = FILES_PER_PROCESS * job.settings.coldstart.processes
-    for name, frame in tables.items():
-        job.describe(f"materialise {name}")
-        # Round robin: every file, and so every process, gets the same number of rows.
-        job.write(name, frame.repartition(files))
+    # Round robin: every file, and so every process, gets the same number of rows.
+    job.write_together({name: frame.repartition(files) for name, frame in tables.items()}, "materialise")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 
 from jobs.command import run_job
 from jobs.context import Job
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import Keep, keeping
+from recsys_spark.kernels.together import together
 from recsys_spark.rank.audiences import audiences
 from recsys_spark.rank.cells import layout_of
 from recsys_spark.rank.diversity import is_capped, searched_length, with_caps
@@ -25,32 +26,28 @@ OUTPUTS = ("recommendations", "item_audiences")
 
 
 def run(job: Job) -> None:
-    """Lists first, then audiences, both from the same blocks and weights.
+    """Lists and audiences, both from the same blocks and weights.
 
     An update makes the lists of users who changed, and of those whose lists items have left or might come into.
     """
-    rank, items, users = job.settings.rank, job.read("items"), job.read("user_blocks")
-    weights = job.read("route_weights").collect()
-    learned, blocks = Variant.from_rows("recsys", weights), available(job.read("item_blocks"), items)
-    scoring = Scoring(blocks, job.read("boosts"), layout_of(job.read("blocks").collect()), learned)
-    shelves = shelf_items(items, job.read("item_vectors"), rank.shelves)
-    n_users = users.count()
-    n_items = {row["item_group"]: row["count"] for row in blocks.groupBy("item_group").count().collect()}
-    grid = job.grid(n_users, sum(n_items.values()))
-    with keeping() as keep:
-        listed = keep(_listed(job, scoring, shelves, grid).select("user_id"))
-        source = f"{job.run_id} as of {job.as_of.isoformat() if job.as_of else 'the latest event'}"
-        made_by = model_version(weights, job.read("training_log").collect()), source
-        job.describe("recommend: lists")
-        found = _lists(job, scoring, shelves, grid, listed, made_by, keep)
-        before = job.before("recommendations")
-        if before is not None:
-            found = found.unionByName(before.join(listed, "user_id", "left_anti").select(*found.columns))
-        job.write("recommendations", found)
-    job.describe("recommend: audiences of new items")
-    across = job.grid_across(n_items.get("new", 0), n_users)
-    found = audiences(users, blocks, scoring.boosts, scoring.layout, learned, rank.audience_length, across)
-    job.write("item_audiences", found)
+    items, users = job.read("items"), job.read("user_blocks")
+    blocks = available(job.read("item_blocks"), items)
+    asked = (
+        job.read("route_weights"),
+        job.read("blocks"),
+        blocks.groupBy("item_group").count(),
+        users.groupBy().count(),
+    )
+    weights, layout, counts, [(n_users,)] = together(job.spark, [frame.collect for frame in asked])
+    n_items = {row["item_group"]: row["count"] for row in counts}
+    scoring = Scoring(blocks, job.read("boosts"), layout_of(layout), Variant.from_rows("recsys", weights))
+    together(
+        job.spark,
+        [
+            lambda: _write_lists(job, scoring, weights, job.grid(n_users, sum(n_items.values()))),
+            lambda: _write_audiences(job, scoring, job.grid_across(n_items.get("new", 0), n_users)),
+        ],
+    )
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,27 @@ class Scoring:
     boosts: DataFrame
     layout: dict[str, tuple[int, int]]
     learned: Variant
+
+
+def _write_lists(job: Job, scoring: Scoring, weights: list[Row], grid: Grid) -> None:
+    job.describe("recommend: lists")
+    shelves = shelf_items(job.read("items"), job.read("item_vectors"), job.settings.rank.shelves)
+    with keeping() as keep:
+        listed = keep(_listed(job, scoring, shelves, grid).select("user_id"))
+        source = f"{job.run_id} as of {job.as_of.isoformat() if job.as_of else 'the latest event'}"
+        made_by = model_version(weights, job.read("training_log").collect()), source
+        found = _lists(job, scoring, shelves, grid, listed, made_by, keep)
+        before = job.before("recommendations")
+        if before is not None:
+            found = found.unionByName(before.join(listed, "user_id", "left_anti").select(*found.columns))
+        job.write("recommendations", found)
+
+
+def _write_audiences(job: Job, scoring: Scoring, grid: Grid) -> None:
+    job.describe("recommend: audiences of new items")
+    users, length = job.read("user_blocks"), job.settings.rank.audience_length
+    found = audiences(users, scoring.blocks, scoring.boosts, scoring.layout, scoring.learned, length, grid)
+    job.write("item_audiences", found)
 
 
 def _lists(

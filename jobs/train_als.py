@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from jobs.command import run_job
 from jobs.context import Job
 from recsys_spark.kernels.keep import let_go_of_rdds
+from recsys_spark.kernels.together import together
 from recsys_spark.warm.als import fit_als, ratings
 from recsys_spark.warm.fold_in import fold_in
 
@@ -38,7 +39,7 @@ def run(job: Job) -> None:
         rank=settings.rank,
         regularization=settings.regularization,
         alpha=settings.alpha,
-        grid=job.grid(users.count(), items.count()),
+        grid=job.grid(*together(job.spark, [users.count, items.count])),
     )
     job.write("user_factors", job.with_unchanged("user_factors", found))
 

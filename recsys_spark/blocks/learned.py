@@ -18,6 +18,7 @@ from recsys_spark.blocks.taste import USUAL_PRIOR, Taste
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.arrow import list_column, matrix
+from recsys_spark.kernels.together import together
 
 TABLES = ("attribute_maps", "attribute_weights", "calendar", "item_neighbours", "repeat_trees", "repeat_items")
 
@@ -55,12 +56,15 @@ class Learned:
     @classmethod
     def read(cls, tables: Mapping[str, DataFrame]) -> Learned:
         """From the tables of TABLES; what is bounded by settings comes to the driver."""
-        times = tables["calendar"].orderBy("name", "place").collect()
+        asked = ("attribute_maps", "attribute_weights", "calendar", "repeat_trees")
+        reads = [tables[name].toArrow if name == "attribute_maps" else tables[name].collect for name in asked]
+        maps, weights, times, trees = together(tables["calendar"].sparkSession, reads)
+        times.sort(key=lambda row: (row["name"], row["place"]))
         return cls(
-            maps=_maps(tables["attribute_maps"].toArrow()),
-            taste=_taste(tables["attribute_weights"].collect()),
+            maps=_maps(maps),
+            taste=_taste(weights),
             edges=tuple(row["value"] for row in times if row["name"] == "moment"),
-            repeat_trees=[tuple(row) for row in tables["repeat_trees"].collect()],
+            repeat_trees=[tuple(row) for row in trees],
             repeat_now=next((row["value"] for row in times if row["name"] == "repeat"), 0.0),
             repeat_items=tables["repeat_items"],
             neighbours=tables["item_neighbours"],

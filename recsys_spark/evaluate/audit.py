@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from recsys_spark.kernels.together import together
+
 HEADLINE = ("recall", "ndcg")
 COUNTED = ("events", "users", "items", "recommendations")
 """Tables whose rows are compared with those of the release before."""
@@ -27,8 +29,9 @@ def findings(recommendations: DataFrame, item_audiences: DataFrame, gaps: DataFr
         *[(F.count("*") - F.size(F.array_distinct(of_list))).alias(name) for name, of_list in told.items()],
     )
     sums = [F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in ("n", "broken", *told)]
-    checked = lists.agg(*sums).collect()[0]
-    broken_audiences = item_audiences.where(_not_finite("score")).count()
+    broken = item_audiences.where(_not_finite("score")).groupBy().count()
+    asked = [lists.agg(*sums), broken, gaps.orderBy("shelf")]
+    [checked], [(broken_audiences,)], short = together(lists.sparkSession, [frame.collect for frame in asked])
     lines = []
     if not checked["n"]:
         lines.append("recommendations: no rows")
@@ -41,8 +44,7 @@ def findings(recommendations: DataFrame, item_audiences: DataFrame, gaps: DataFr
     if checked["same_item"]:
         lines.append(f"recommendations: {checked['same_item']} rows repeat an item on a user's shelf")
     lines += [
-        f"shelf {row['shelf']}: {row['short_users']} users have fewer than {row['expected']} rows"
-        for row in gaps.orderBy("shelf").collect()
+        f"shelf {row['shelf']}: {row['short_users']} users have fewer than {row['expected']} rows" for row in short
     ]
     return lines
 

@@ -55,7 +55,7 @@ def changed_users(added_events: DataFrame, users: DataFrame, before: DataFrame) 
 
     Args:
         added_events: the events that are new.
-        users: the table as it is now.
+        users: as the source has them now; who is missing is no other than before.
         before: the table as it was.
     """
     # Maps cannot be compared; their entries in order can.

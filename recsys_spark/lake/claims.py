@@ -67,6 +67,5 @@ def _last(lake: Lake, run_id: str) -> tuple[int, str]:
     full = lake.with_fold("full")
     if not full.exists("claims"):
         return 0, ""
-    claims = full.read("claims").where(F.col("run_id") == run_id)
-    last = claims.agg(F.max(F.struct("attempt", "driver")).alias("last")).collect()[0]["last"]
-    return (last["attempt"], last["driver"]) if last else (0, "")
+    claims = full.read("claims").where(F.col("run_id") == run_id).select("attempt", "driver").collect()
+    return max((tuple(row) for row in claims), default=(0, ""))

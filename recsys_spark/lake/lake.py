@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from urllib.parse import unquote
 
 from delta.tables import DeltaTable
@@ -18,6 +17,7 @@ from pyspark.sql import functions as F
 from recsys_spark.contracts import Contract, table
 from recsys_spark.contracts.spark import conform
 from recsys_spark.errors import ConflictError, ContractError, NotFoundError
+from recsys_spark.lake.history import History
 from recsys_spark.storage import located
 
 _CONFLICT = re.compile(r"\[DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)")
@@ -26,7 +26,6 @@ _NULL_MARK = "null in a column that may hold none: "
 _COMPARABLE = ("string", "int", "bigint", "float", "double", "timestamp", "date")
 TRIALS = "trials"
 """Folder of the lakes of trials, below the lake that asked for them."""
-HISTORY_LIMIT = 1000
 _CHANGE_FEED = "delta.enableChangeDataFeed"
 _DELETION_VECTORS = "delta.enableDeletionVectors"
 NO_KEY = "none"
@@ -60,10 +59,13 @@ class Lake:
         self.spark = spark
         self.root = root.rstrip("/")
         self.fold = fold
+        self._history = History(spark)
 
     def with_fold(self, fold: str) -> Lake:
         """The same lake seen from another fold."""
-        return Lake(self.spark, self.root, fold)
+        seen = Lake(self.spark, self.root, fold)
+        seen._history = self._history
+        return seen
 
     def trial(self, name: str) -> Lake:
         """A lake of its own below this one, for trials that nobody else reads."""
@@ -109,8 +111,7 @@ class Lake:
 
     def is_latest(self, name: str, version: int) -> bool:
         """Whether no commit came after this version; asks for one file, and starts no Spark job."""
-        files, following = located(self.spark, f"{self.path(name)}/_delta_log/{version + 1:020d}.json")
-        return not files.exists(following)
+        return self._history.is_latest(self.path(name), version)
 
     def overwrite(self, name: str, frame: DataFrame, commit: Commit) -> int:
         """Replace the table's rows in one commit and return its version; a repeat of the same commit is skipped.
@@ -162,7 +163,7 @@ class Lake:
     def _go_back(self, name: str, base: int, feature: str) -> None:
         """Make the table what it was at a version, with a feature of Delta switched on."""
         found = DeltaTable.forPath(self.spark, self.path(name))
-        if _latest(found) != base:
+        if not self.is_latest(name, base):
             found.restoreToVersion(base)
         if found.detail().select("properties").collect()[0][0].get(feature) != "true":
             self.alter(name, f"SET TBLPROPERTIES ('{feature}' = 'true')")
@@ -179,7 +180,7 @@ class Lake:
 
     def commits(self, name: str) -> list[tuple[int, Mapping[str, str]]]:
         """Version and metadata of the latest commits, newest first."""
-        return self._history(name) if self.exists(name) else []
+        return self._history.commits(self.path(name)) if self.exists(name) else []
 
     def files(self, name: str, version: int | None = None) -> list[str]:
         """The Parquet files of the table, as URIs in a stable order; for readers that know no Delta."""
@@ -230,7 +231,10 @@ class Lake:
             if known is None:
                 raise
             raise known from error
-        version = _version_by(self._history(name), commit)
+        last = self._history.last_of_session(self.path(name))
+        version = _version_by([last] if last else [], commit)
+        if version is None:  # a repeat commits nothing
+            version = _version_by(self._history.commits(self.path(name)), commit)
         if version is None:
             raise NotFoundError(f"table {name}: the commit of run {commit.run_id} is not in its history")
         return version
@@ -247,14 +251,6 @@ class Lake:
             listed = ", ".join(f"'{key}' = '{value}'" for key, value in statistics_properties(contract, stay).items())
             self.alter(contract.name, f"SET TBLPROPERTIES ({listed})")
             writer.save(path)
-
-    def _history(self, name: str) -> list[tuple[int, Mapping[str, str]]]:
-        """As :meth:`commits`, of a table that is known to exist."""
-        found = DeltaTable.forPath(self.spark, self.path(name)).history(HISTORY_LIMIT)
-        # The driver holds these rows already; sorted in Spark they would take jobs of their own.
-        told = [row for row in found.select("version", "userMetadata").collect() if row["userMetadata"] is not None]
-        versions = [(int(row["version"]), json.loads(row["userMetadata"])) for row in told]
-        return sorted(versions, key=itemgetter(0), reverse=True)
 
 
 def title_of(fold: str, name: str) -> str:
@@ -322,10 +318,6 @@ def _known_fault(contract: Contract, commit: Commit, told: str) -> ConflictError
             f"Nothing was written; mend the step that makes it ({contract.made_by})."
         )
     return None
-
-
-def _latest(found: DeltaTable) -> int:
-    return int(found.history(1).select("version").collect()[0][0])
 
 
 def _version_by(commits: Sequence[tuple[int, Mapping[str, str]]], commit: Commit) -> int | None:

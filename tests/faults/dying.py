@@ -18,6 +18,8 @@ def die_and_resume(
 ) -> Release:
     """Kill the shop's run at each point in turn, look at what readers see after each kill, and let it end.
 
+    Tables that are written at the same time may be committed when the driver dies at another one: such points are past.
+
     Args:
         shop: whose run.
         lake: its lake.
@@ -29,14 +31,19 @@ def die_and_resume(
         The release of the run, of which each table and the publishing are one commit.
     """
     shown = digests(lake, before)
+    died = 0
     for where, moment in points:
         had = committed(lake, where, shop.run_id)
+        if had and where != "full/releases":
+            continue
+        died += 1
         ended = run_driver("tests.faults.kill_at", where, moment, *shop.arguments(), log=shop.log)
         assert ended.code == -signal.SIGKILL, f"{where} {moment}: {ended.output}"
         assert committed(lake, where, shop.run_id) == had + (moment == "after"), f"{where} {moment}"
         if not committed(lake, "full/releases", shop.run_id):
             assert current_release(lake) == before
             assert digests(lake, before) == shown
+    assert died > len(points) / 2
     ended = shop.refresh()
     assert ended.code == 0, ended.output
     release = current_release(lake)
