@@ -21,6 +21,8 @@ _LAST_COMMIT = "spark.databricks.delta.lastCommitVersionInSession"
 class _Known:
     version: int
     """The latest commit when the history was read."""
+    written: int | None
+    """When that commit's file was written, in milliseconds: a table that was removed and made again has others."""
     commits: list[tuple[int, Mapping[str, str]]]
 
 
@@ -34,7 +36,7 @@ class History:
     def commits(self, path: str) -> list[tuple[int, Mapping[str, str]]]:
         """Version and metadata of the latest commits of a table that exists, newest first."""
         known = self._known.get(path)
-        if known is None or not self.is_latest(path, known.version):
+        if known is None or not self._still_holds(path, known):
             known = self._known[path] = self._read(path)
         return known.commits
 
@@ -54,11 +56,19 @@ class History:
         told = json.loads(first_line(self._spark, _file(path, int(said))) or "{}").get("commitInfo", {})
         return (int(said), json.loads(told["userMetadata"])) if told.get("userMetadata") else None
 
+    def _still_holds(self, path: str, known: _Known) -> bool:
+        return self.is_latest(path, known.version) and self._written(path, known.version) == known.written
+
+    def _written(self, path: str, version: int) -> int | None:
+        files, commit = located(self._spark, _file(path, version))
+        return files.getFileStatus(commit).getModificationTime() if files.exists(commit) else None
+
     def _read(self, path: str) -> _Known:
         rows = DeltaTable.forPath(self._spark, path).history(LIMIT).select("version", "userMetadata").collect()
         # The driver holds these rows already; sorted in Spark they would take jobs of their own.
         told = [(int(row["version"]), json.loads(row["userMetadata"])) for row in rows if row["userMetadata"]]
-        return _Known(max(int(row["version"]) for row in rows), sorted(told, key=itemgetter(0), reverse=True))
+        latest = max(int(row["version"]) for row in rows)
+        return _Known(latest, self._written(path, latest), sorted(told, key=itemgetter(0), reverse=True))
 
 
 def _file(path: str, version: int) -> str:

@@ -1,5 +1,7 @@
 """Who wrote which version, and that it is not asked of Delta more often than needed."""
 
+import shutil
+
 import pytest
 
 from recsys_spark.lake import Commit, Lake
@@ -41,6 +43,14 @@ def test_a_history_is_read_again_only_after_a_commit(spark, lake, users, reads):
     for _ in range(2):
         assert [by["run_id"] for _, by in lake.commits("user_factors")] == ["second", "first"]
     assert len(reads) == 2
+
+
+def test_a_table_that_was_removed_and_made_again_has_a_history_of_its_own(spark, lake, users):
+    lake.overwrite("user_factors", users, FIRST)
+    assert [by["run_id"] for _, by in lake.commits("user_factors")] == ["first"]
+    shutil.rmtree(lake.path("user_factors"))
+    Lake(spark, lake.root).overwrite("user_factors", users, SECOND)
+    assert [by["run_id"] for _, by in lake.commits("user_factors")] == ["second"]
 
 
 def test_a_repeat_has_the_version_of_its_first_commit(lake, users):
