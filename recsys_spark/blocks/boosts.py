@@ -5,13 +5,12 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from recsys_spark.blocks.sparse import as_boosts, best
+from recsys_spark.blocks.neighbours import neighbour_boosts
+from recsys_spark.blocks.sparse import as_boosts, best, strongest
+from recsys_spark.kernels.grid import Grid
 
-TYPICAL = 0.02
-"""A sum of similarities that is neither little nor much."""
 TYPICAL_COMPANY = 0.2
-"""The same for similarities of users."""
-TINY = 1e-12
+"""A sum of similarities of users that is neither little nor much."""
 
 
 def behaviour_boosts(
@@ -23,6 +22,7 @@ def behaviour_boosts(
     neighbours: int,
     history: int,
     item_users: int,
+    grid: Grid,
 ) -> DataFrame:
     """BOOSTS of the enabled scorers that need nothing but interactions; at most ``per_user`` items a user and scorer.
 
@@ -35,7 +35,7 @@ def behaviour_boosts(
     if "recent" in enabled:
         parts.append(habit(interactions, "recent", F.log1p("strength"), per_user))
     if "neighbours" in enabled:
-        parts.append(neighbour_boosts(interactions, similar, per_user=per_user, history=history))
+        parts.append(neighbour_boosts(interactions, similar, per_user=per_user, history=history, grid=grid))
     if "similar_users" in enabled:
         near = similar_users(interactions, neighbours=neighbours, history=history, item_users=item_users)
         parts.append(similar_user_boosts(interactions, near, per_user=per_user, history=history))
@@ -53,49 +53,6 @@ def habit(interactions: DataFrame, scorer: str, value: Column, per_user: int) ->
     return as_boosts(bought, scorer, per_user, "any")
 
 
-def similarities(interactions: DataFrame, *, neighbours: int, history: int, shrinkage: float) -> DataFrame:
-    """item_id, other_id, similarity: the ``neighbours`` items most often met together with each item.
-
-    Similarity is the share of the item's users who met the other one too, c / (n + shrinkage) where c of its n users
-    did: the conditional probability of Deshpande and Karypis 2004, held back where n is small. A user counts with the
-    ``history`` strongest items, so the work grows with users, not with the square of the longest history.
-    """
-    kept = _strongest(interactions, history).select("user_id", "item_id")
-    totals = kept.groupBy("item_id").agg(F.count("*").alias("n"))
-    pairs = (
-        kept.join(kept.select("user_id", F.col("item_id").alias("other_id")), on="user_id", how="inner")
-        .where("item_id != other_id")
-        .groupBy("item_id", "other_id")
-        .agg(F.count("*").alias("c"))
-    )
-    valued = pairs.join(totals, on="item_id", how="inner").select(
-        "item_id", "other_id", (F.col("c") / (F.col("n") + shrinkage)).alias("value")
-    )
-    return best(valued, ("item_id",), neighbours, tie="other_id").withColumnRenamed("value", "similarity")
-
-
-def neighbour_boosts(interactions: DataFrame, similar: DataFrame, *, per_user: int, history: int) -> DataFrame:
-    """log(1 + sum / TYPICAL) of an item's similarities to the user's strongest items, and the one that adds most.
-
-    An item of the history counts in proportion to the strongest one: who came long ago has neighbours like anyone else.
-
-    Candidates are the neighbours of the history's items. The other way round, items that have one of the history among
-    their own neighbours, a popular item would bring in most of the catalogue.
-    """
-    kept = _strongest(interactions, history)
-    relative = F.col("value") / F.greatest(F.max("value").over(Window.partitionBy("user_id")), F.lit(TINY))
-    met = kept.select("user_id", F.col("item_id").alias("met_id"), relative.alias("weight"))
-    near = similar.select(F.col("item_id").alias("met_id"), F.col("other_id").alias("item_id"), "similarity")
-    terms = met.join(near, on="met_id", how="inner").select(
-        "user_id", "item_id", "met_id", (F.col("weight") * F.col("similarity")).alias("term")
-    )
-    summed = terms.groupBy("user_id", "item_id").agg(
-        F.round(F.log1p(F.sum("term") / TYPICAL), 6).alias("value"),
-        F.max_by("met_id", F.struct("term", "met_id")).alias("because_item_id"),
-    )
-    return as_boosts(summed, "neighbours", per_user)
-
-
 def similar_users(interactions: DataFrame, *, neighbours: int, history: int, item_users: int) -> DataFrame:
     """user_id, other_id, similarity: the ``neighbours`` users whose strongest items are most alike.
 
@@ -107,7 +64,7 @@ def similar_users(interactions: DataFrame, *, neighbours: int, history: int, ite
     by all that they have in common, or through rarer items alone.
     """
     size = F.count("*").over(Window.partitionBy("user_id")).alias("n")
-    kept = _strongest(interactions, history).select("user_id", "item_id", size)
+    kept = strongest(interactions, history).select("user_id", "item_id", size)
     order = Window.partitionBy("item_id").orderBy(F.xxhash64("user_id"), F.asc("user_id"))
     drawn = kept.withColumn("place", F.row_number().over(order)).where(F.col("place") <= item_users)
     others = drawn.select("item_id", F.col("user_id").alias("other_id"), F.col("n").alias("m"))
@@ -132,16 +89,10 @@ def similar_user_boosts(interactions: DataFrame, near: DataFrame, *, per_user: i
         per_user: items a user at most.
         history: strongest items of a near user that are looked at.
     """
-    met = _strongest(interactions, history).select(F.col("user_id").alias("other_id"), "item_id")
+    met = strongest(interactions, history).select(F.col("user_id").alias("other_id"), "item_id")
     summed = (
         near.join(met, on="other_id", how="inner")
         .groupBy("user_id", "item_id")
         .agg(F.round(F.log1p(F.sum("similarity") / TYPICAL_COMPANY), 6).alias("value"))
     )
     return as_boosts(summed, "similar_users", per_user)
-
-
-def _strongest(interactions: DataFrame, history: int) -> DataFrame:
-    """user_id, item_id, value: the ``history`` strongest items of each user."""
-    strength = interactions.select("user_id", "item_id", F.col("strength").alias("value"))
-    return best(strength, ("user_id",), history)

@@ -21,13 +21,14 @@ from recsys_spark.blocks.assemble import (
     user_blocks,
     user_rows,
 )
-from recsys_spark.blocks.boosts import behaviour_boosts, similarities
+from recsys_spark.blocks.boosts import behaviour_boosts
 from recsys_spark.blocks.content import content_boosts, user_lifts
 from recsys_spark.blocks.demographic import attribute_counts, background, choose_prior, log_odds
 from recsys_spark.blocks.layout import Layout
 from recsys_spark.blocks.learned import Learned, Maps, calendar_table, maps_table, no_rows, weights_table
 from recsys_spark.blocks.maps import AttributeMap, fit_map, item_penalty
 from recsys_spark.blocks.moment import Calendar, calendar, item_moments, user_moments
+from recsys_spark.blocks.neighbours import similarities
 from recsys_spark.blocks.repeat import RepeatModel, learn_repeat, repeat_boosts
 from recsys_spark.blocks.svd import ITEMS_PER_TASK, USERS_PER_TASK, fit_svd, user_vectors
 from recsys_spark.blocks.taste import Taste, learn_taste
@@ -171,6 +172,7 @@ def make_boosts(inputs: Inputs, settings: BlockSettings, learned: Learned, grid:
         neighbours=settings.neighbours,
         history=settings.neighbour_history,
         item_users=settings.neighbour_item_users,
+        grid=grid,
     )
     if "repeat" in settings.enabled:
         repeated = repeat_boosts(

@@ -39,8 +39,19 @@ def as_boosts(valued: DataFrame, scorer: str, per_user: int, item_group: str = "
         per_user: items of a user at most.
         item_group: of the items; ``any`` where a user of an update may have met what was new when all was learned.
     """
+    return boosts_of_lists(best_lists(valued, ("user_id",), per_user), scorer, item_group)
+
+
+def boosts_of_lists(lists: DataFrame, scorer: str, item_group: str = "established") -> DataFrame:
+    """BOOSTS of a scorer from user_id, item_ids, scores and because_item_ids; see :func:`as_boosts`."""
     named = F.lit(scorer).alias("scorer"), F.lit(item_group).alias("item_group")
-    return best_lists(valued, ("user_id",), per_user).select(*named, "*").select(*table("boosts").columns)
+    return lists.select(*named, "*").select(*table("boosts").columns)
+
+
+def strongest(interactions: DataFrame, history: int) -> DataFrame:
+    """user_id, item_id, value: the ``history`` strongest items of each user."""
+    strength = interactions.select("user_id", "item_id", F.col("strength").alias("value"))
+    return best(strength, ("user_id",), history)
 
 
 def _placed(rows: DataFrame, keys: tuple[str, ...], count: int, tie: str) -> DataFrame:

@@ -43,6 +43,15 @@ def positions_in(ids: pa.Array | pa.ChunkedArray, among: pa.Array) -> np.ndarray
     return np.asarray(found).astype(np.int64)
 
 
+def ranked(names: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
+    """Each name's place [rows] among the different ones, and these in the order of their bytes, as Spark sorts."""
+    encoded = pa.concat_arrays(names.chunks or [pa.array([], names.type)]).dictionary_encode()
+    order = pc.sort_indices(encoded.dictionary).to_numpy()
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return place[encoded.indices.to_numpy()], encoded.dictionary.take(pa.array(order))
+
+
 def sparse_rows(
     index_column: pa.Array | pa.ChunkedArray, value_column: pa.Array | pa.ChunkedArray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

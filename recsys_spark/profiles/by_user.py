@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recsys_spark.kernels.arrow import ranked
 from recsys_spark.kernels.bins import rounded, significant_values
 
 FIELDS = (
@@ -80,7 +81,7 @@ def _activity(sessions: pa.Table, n_users: int) -> dict[str, pa.Array]:
     def total(name: str) -> np.ndarray:
         return np.bincount(user, sessions[name].to_numpy(), n_users)
 
-    names, different = _encoded(sessions["session"])
+    names, different = ranked(sessions["session"])
     # A session with events on two platforms has two rows.
     owner, _ = np.divmod(np.unique(user * np.int64(len(different)) + names), max(len(different), 1))
     last = np.full(n_users, np.iinfo(np.int64).min)
@@ -121,7 +122,7 @@ def _heaviest(rows: pa.Table, name: str, weight: str, count: int) -> tuple[np.nd
         users [n] int64, ascending; their names [n], the heaviest first, ties by name; the weights of these [n].
     """
     named = _where_known(rows, name)
-    names, different = _encoded(named[name])
+    names, different = ranked(named[name])
     n_different = max(len(different), 1)
     pairs, pair_of = np.unique(named["user"].to_numpy() * np.int64(n_different) + names, return_inverse=True)
     weights = significant_values(np.bincount(pair_of, named[weight].to_numpy(), len(pairs)), 9)
@@ -132,15 +133,6 @@ def _heaviest(rows: pa.Table, name: str, weight: str, count: int) -> tuple[np.nd
     kept = np.arange(len(user)) - np.searchsorted(user, user) < count
     order = order[kept]
     return user[kept], different.take(pa.array(names[order])), weights[order]
-
-
-def _encoded(names: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
-    """Each name's place [rows] among the different ones, and these in the order of their bytes, as Spark sorts."""
-    encoded = pa.concat_arrays(names.chunks or [pa.array([], names.type)]).dictionary_encode()
-    order = pc.sort_indices(encoded.dictionary).to_numpy()
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return place[encoded.indices.to_numpy()], encoded.dictionary.take(pa.array(order))
 
 
 def _map(user: np.ndarray, names: pa.Array, weights: np.ndarray, n_users: int, *, shares: bool) -> pa.MapArray:

@@ -1,17 +1,12 @@
 import numpy as np
 import pytest
 
-from recsys_spark.blocks.boosts import (
-    behaviour_boosts,
-    neighbour_boosts,
-    similar_user_boosts,
-    similar_users,
-    similarities,
-)
+from recsys_spark.blocks.boosts import behaviour_boosts, similar_user_boosts, similar_users
 from recsys_spark.blocks.learned import no_rows
-from tests.frames import boost_pairs, local_frame
+from recsys_spark.kernels.grid import Grid
+from tests.frames import local_frame
 
-SIZES = {"per_user": 5, "neighbours": 1, "history": 1, "item_users": 5}
+SIZES = {"per_user": 5, "neighbours": 1, "history": 1, "item_users": 5, "grid": Grid(1, 1)}
 
 
 def nothing_near(frame):
@@ -31,52 +26,6 @@ def met(rows):
     )
 
 
-def test_similarity_is_the_share_of_users_who_met_the_other_item_too(met):
-    found = {
-        (r.item_id, r.other_id): r.similarity
-        for r in similarities(met, neighbours=5, history=10, shrinkage=2.0).collect()
-    }
-    # All three users of a met b, one of them c; c has two users. Two further users are added to each.
-    expected = {"ab": 3 / 5, "ba": 3 / 5, "ac": 1 / 5, "bc": 1 / 5, "ca": 1 / 4, "cb": 1 / 4}
-    assert found == {tuple(pair): pytest.approx(share) for pair, share in expected.items()}
-
-
-def test_neighbours_are_cut_with_ties_to_the_smaller_id(rows):
-    met = rows(
-        "interactions",
-        *[{"user_id": u, "item_id": i, "strength": 1.0} for u in ("u1", "u2") for i in ("a", "b", "c")],
-    )
-    found = similarities(met, neighbours=1, history=10, shrinkage=0.0).collect()
-    assert {r.item_id: r.other_id for r in found} == {"a": "b", "b": "a", "c": "a"}
-
-
-def test_history_counts_only_the_strongest_items(rows):
-    met = rows(
-        "interactions",
-        *[
-            {"user_id": u, "item_id": i, "strength": s}
-            for u in ("u1", "u2")
-            for i, s in (("a", 3.0), ("b", 2.0), ("weak", 1.0))
-        ],
-    )
-    found = similarities(met, neighbours=5, history=2, shrinkage=0.0).collect()
-    assert {r.item_id for r in found} == {"a", "b"}
-
-
-def test_a_boost_names_the_item_of_the_history_that_adds_most(spark, rows):
-    met = rows(
-        "interactions",
-        {"user_id": "u", "item_id": "a", "strength": 1.0},
-        {"user_id": "u", "item_id": "b", "strength": 1.0},
-    )
-    similar = local_frame(
-        spark, [("a", "x", 0.2), ("b", "x", 0.5), ("x", "a", 0.9)], "item_id string, other_id string, similarity double"
-    )
-    (row,) = neighbour_boosts(met, similar, per_user=5, history=5).collect()
-    assert (row.item_ids, row.because_item_ids) == (["x"], ["b"])
-    assert row.scores == pytest.approx([np.log1p(0.7 / 0.02)], rel=1e-5)
-
-
 def test_habit_leaves_out_what_was_only_viewed(rows):
     met = rows(
         "interactions",
@@ -92,23 +41,6 @@ def test_habit_leaves_out_what_was_only_viewed(rows):
 
 def test_without_a_sparse_scorer_the_table_is_empty(met):
     assert behaviour_boosts(met, nothing_near(met), enabled=("factors",), **SIZES).collect() == []
-
-
-def test_neighbours_of_a_faded_history_count_like_those_of_a_fresh_one(spark, rows):
-    met = rows(
-        "interactions",
-        *[
-            {"user_id": user, "item_id": item, "strength": strength * faded}
-            for user, faded in (("fresh", 1.0), ("faded", 1e-6))
-            for item, strength in (("a", 1.0), ("b", 0.5))
-        ],
-    )
-    similar = local_frame(
-        spark, [("a", "x", 0.2), ("b", "y", 0.2)], "item_id string, other_id string, similarity double"
-    )
-    lists = neighbour_boosts(met, similar, per_user=5, history=5).collect()
-    found = {(r.user_id, r.item_id): r.value for r in boost_pairs(lists)}
-    assert found["fresh", "x"] == found["faded", "x"] > found["fresh", "y"] == found["faded", "y"] > 0
 
 
 def alike(met, **sizes):
