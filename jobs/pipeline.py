@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from jobs.context import Job, log, with_stage
 from recsys_spark.errors import SettingsError, SourceError
+from recsys_spark.kernels.together import together
 from recsys_spark.lake import require_not_ended
 from recsys_spark.sources.fingerprint import fingerprint
 
@@ -26,6 +27,17 @@ class Step:
         return self.name if self.fold == "full" else f"{self.name} ({self.fold})"
 
 
+@dataclass(frozen=True)
+class Beside:
+    """Sequences of steps that do not need each other, so that they run at the same time."""
+
+    branches: tuple[tuple[Step, ...], ...]
+
+
+def _full(*names: str) -> tuple[Step, ...]:
+    return tuple(Step(name, "full") for name in names)
+
+
 MODEL = (
     "build_profiles",
     "build_item_vectors",
@@ -36,36 +48,56 @@ MODEL = (
 )
 BACKTEST = tuple(Step(name, "backtest") for name in ("split", *MODEL, "learn_weights"))
 REFRESH = (
-    Step("ingest", "full"),
+    *_full("ingest"),
     *BACKTEST,
     Step("backtest", "backtest"),
-    *[Step(name, "full") for name in MODEL],
-    Step("recommend", "full"),
+    *_full(*MODEL, "recommend"),
 )
-UPDATE = (Step("ingest", "full"), *[Step(name, "full") for name in MODEL], Step("recommend", "full"))
-"""What brings a release up to date: the same steps, each for what changed, and none that learns."""
+UPDATE: tuple[Step | Beside, ...] = (
+    *_full("ingest", "build_profiles", "build_item_vectors"),
+    Beside((_full("train_als"), _full("materialize_dataset", "train_coldstart"))),
+    *_full("build_blocks", "recommend"),
+)
+"""What brings a release up to date: the same steps, each for what changed, and none that learns.
+
+Folding users in and scoring with the towers are short; where they learn, each fills a machine, and its memory."""
 
 
-def run_steps(job: Job, steps: Sequence[Step]) -> Job:
+def run_steps(job: Job, steps: Sequence[Step | Beside]) -> Job:
     """Run each step that this run has not finished; a finished step is one whose tables this run has committed.
 
     Returns the job with the as-of time that its ingest settled, and with its claim to the run.
     """
     require_same_start(job)
     job = job.claimed()
-    for number, step in enumerate(steps, start=1):
-        title = f"[{number}/{len(steps)}] {step.title}"
+    flat = in_order(steps)
+    titles = {step: f"[{number}/{len(flat)}] {step.title}" for number, step in enumerate(flat, start=1)}
+    for part in steps:
+        if isinstance(part, Beside):
+            together(job.spark, [partial(_run_each, job, branch, titles) for branch in part.branches])
+        else:
+            _run_each(job, (part,), titles)
+            if part.name == "ingest":
+                job = job.ingested()
+    return job
+
+
+def in_order(steps: Sequence[Step | Beside]) -> list[Step]:
+    """All steps one after the other, those of a branch before those of the next."""
+    nested = [part.branches if isinstance(part, Beside) else ((part,),) for part in steps]
+    return [step for branches in nested for branch in branches for step in branch]
+
+
+def _run_each(job: Job, steps: Sequence[Step], titles: Mapping[Step, str]) -> None:
+    for step in steps:
         module = importlib.import_module(f"jobs.{step.name}")
         folded = job.with_fold(step.fold)
         require_not_ended(job.lake, job.run_id)
         if folded.finished(folded.outputs(module.OUTPUTS)):
-            log.info("%s: finished before, skipped", title)
+            log.info("%s: finished before, skipped", titles[step])
         else:
-            job.describe(title)
-            with_stage(title, partial(module.run, folded))
-        if step.name == "ingest":
-            job = job.ingested()
-    return job
+            job.describe(titles[step])
+            with_stage(titles[step], partial(module.run, folded))
 
 
 def require_same_start(job: Job) -> None:
