@@ -19,7 +19,6 @@ from recsys_spark.blocks.sparse import as_boosts, best, boosts_of_lists, stronge
 from recsys_spark.kernels.arrow import positions_in, ranked
 from recsys_spark.kernels.best import largest
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
-from recsys_spark.kernels.tiles import tile_rows
 
 TYPICAL = 0.02
 """A sum of similarities that is neither little nor much."""
@@ -31,6 +30,8 @@ FOUND = {
     "because_item_ids": "array<string>",
 }
 """One row a user, best first."""
+USERS_AT_ONCE = 64
+"""Users whose sums lie side by side, one for each candidate that any of them has: of few users these are few."""
 
 
 def similarities(interactions: DataFrame, *, neighbours: int, history: int, shrinkage: float) -> DataFrame:
@@ -106,10 +107,9 @@ def _best_of_cell(met: pa.Table, near: pa.Table, per_user: int) -> pa.Table:
     weights = sp.csr_matrix((met["weight"].to_numpy(), (rows, through)), (len(users), len(names)))
     similar = sp.csr_matrix((similarity, (known[known >= 0], columns)), (len(names), len(items)))
     found = [arrow_schema(FOUND).empty_table()]
-    step = tile_rows(len(items), per_user)
-    for start in range(0, len(users) if len(items) else 0, step):
-        tile = _terms(weights[start : start + step], similar)
-        rows, columns, scores, because = _best(tile, min(step, len(users) - start), len(items), per_user)
+    for start in range(0, len(users), USERS_AT_ONCE):
+        tile = weights[start : start + USERS_AT_ONCE]
+        rows, columns, scores, because = _best(_terms(tile, similar), tile.shape[0], len(items), per_user)
         told, first = np.unique(rows, return_index=True)
         ends = pa.array(np.append(first, len(rows)), pa.int32())
         each = items.take(pa.array(columns)), pa.array(scores), names.take(pa.array(because))
@@ -138,18 +138,22 @@ def _best(
     terms: Terms, n_users: int, n_items: int, count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Rows, columns and scores of each user's items of largest sum above 0, best first, and what adds most to each."""
-    pairs = terms.rows * n_items + terms.columns
-    sums = np.bincount(pairs, terms.values, n_users * n_items).reshape(n_users, n_items)
+    candidates = np.flatnonzero(np.bincount(terms.columns, minlength=n_items))
+    column = np.empty(n_items, np.int64)
+    column[candidates] = np.arange(len(candidates))
+    pairs = terms.rows * len(candidates) + column[terms.columns]
+    shape = n_users, len(candidates)
+    sums = np.bincount(pairs, terms.values, n_users * len(candidates)).reshape(shape)
     rows, columns = largest(np.where(sums > 0, sums, -np.inf).astype(np.float32), count)
     scores = np.round(np.log1p(sums[rows, columns] / TYPICAL), 6)
     order = np.lexsort((columns, -scores, rows))
     rows, columns, scores = rows[order], columns[order], scores[order]
-    place = np.full(n_users * n_items, -1)
-    place[rows * n_items + columns] = np.arange(len(rows))
-    at = place[pairs]
+    place = np.full(shape, -1)
+    place[rows, columns] = np.arange(len(rows))
+    at = place.ravel()[pairs]
     at, through, values = at[at >= 0], terms.through[at >= 0], terms.values[at >= 0]
     most, because = np.zeros(len(rows)), np.zeros(len(rows), np.int64)
     np.maximum.at(most, at, values)
     largest_term = values == most[at]
     np.maximum.at(because, at[largest_term], through[largest_term])
-    return rows, columns, scores, because
+    return rows, candidates[columns], scores, because
