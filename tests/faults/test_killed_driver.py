@@ -38,7 +38,7 @@ IN_AN_UPDATE: tuple[Point, ...] = (
     ("full/users", "before"),
     ("full/changed_users", "after"),
     ("full/interactions", "before"),
-    ("full/item_vectors", "after"),
+    ("full/training_users", "after"),
     ("full/user_factors", "before"),
     ("full/user_blocks", "after"),
     ("full/boosts", "before"),
