@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.blocks.sparse import best_lists
-from recsys_spark.kernels.arrow import csr_rows
+from recsys_spark.kernels.arrow import csr_rows, lists_of_rows
 from recsys_spark.kernels.best import largest
 from recsys_spark.kernels.encode import no_strings
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
@@ -147,11 +147,9 @@ def _best_of_cell(users: pa.Table, items: pa.Table, features: Mapping[str, np.nd
         held = csr_rows(theirs["feature_idx"], None, width)
         for scorer, mask in features.items():
             rows, columns, values = _best(lifts, held, mask, per_user)
-            told, first = np.unique(rows, return_index=True)
-            ends = pa.array(np.append(first, len(rows)), pa.int32())
-            named = [pa.array([name] * len(told), pa.string()) for name in (scorer, group)]
             each = pc.take(theirs["item_id"].combine_chunks(), pa.array(columns)), pa.array(values)
-            lists = [pa.ListArray.from_arrays(ends, of_item) for of_item in each]
+            told, lists = lists_of_rows(rows, each)
+            named = [pa.array([name] * len(told), pa.string()) for name in (scorer, group)]
             who = pc.take(users["user_id"], pa.array(told))
             found.append(pa.Table.from_arrays([who, *named, *lists], schema=arrow_schema(FOUND)))
     return pa.concat_tables(found)

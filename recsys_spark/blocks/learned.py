@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -56,8 +56,8 @@ class Learned:
     @classmethod
     def read(cls, tables: Mapping[str, DataFrame]) -> Learned:
         """From the tables of TABLES; what is bounded by settings comes to the driver."""
-        asked = ("attribute_maps", "attribute_weights", "calendar", "repeat_trees")
-        reads = [tables[name].toArrow if name == "attribute_maps" else tables[name].collect for name in asked]
+        rows = [tables[name].collect for name in ("attribute_weights", "calendar", "repeat_trees")]
+        reads: list[Callable[[], Any]] = [tables["attribute_maps"].toArrow, *rows]
         maps, weights, times, trees = together(tables["calendar"].sparkSession, reads)
         times.sort(key=lambda row: (row["name"], row["place"]))
         return cls(

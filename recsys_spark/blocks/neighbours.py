@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from recsys_spark.blocks.sparse import as_boosts, best, boosts_of_lists, strongest
-from recsys_spark.kernels.arrow import positions_in, ranked
+from recsys_spark.kernels.arrow import lists_of_rows, positions_in, ranked
 from recsys_spark.kernels.best import largest
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 
@@ -101,19 +101,17 @@ def _best_of_cell(met: pa.Table, near: pa.Table, per_user: int) -> pa.Table:
     # Ids are coded in their order, so that ties go, and terms add up, the same way in whatever cell they are.
     rows, users = ranked(met["user_id"])
     through, names = ranked(met["met_id"])
-    known = positions_in(near["met_id"], names)
-    columns, items = ranked(near["item_id"].filter(pa.array(known >= 0)))
-    similarity = near["similarity"].to_numpy()[known >= 0]
+    of_name = positions_in(near["met_id"], names)
+    near, of_name = near.filter(pa.array(of_name >= 0)), of_name[of_name >= 0]
+    columns, items = ranked(near["item_id"])
     weights = sp.csr_matrix((met["weight"].to_numpy(), (rows, through)), (len(users), len(names)))
-    similar = sp.csr_matrix((similarity, (known[known >= 0], columns)), (len(names), len(items)))
+    similar = sp.csr_matrix((near["similarity"].to_numpy(), (of_name, columns)), (len(names), len(items)))
     found = [arrow_schema(FOUND).empty_table()]
     for start in range(0, len(users), USERS_AT_ONCE):
         tile = weights[start : start + USERS_AT_ONCE]
-        rows, columns, scores, because = _best(_terms(tile, similar), tile.shape[0], len(items), per_user)
-        told, first = np.unique(rows, return_index=True)
-        ends = pa.array(np.append(first, len(rows)), pa.int32())
+        rows, columns, scores, because = _best(_terms(tile, similar), tile.shape[0], per_user)
         each = items.take(pa.array(columns)), pa.array(scores), names.take(pa.array(because))
-        lists = [pa.ListArray.from_arrays(ends, of_item) for of_item in each]
+        told, lists = lists_of_rows(rows, each)
         who = users.take(pa.array(told + start))
         found.append(pa.Table.from_arrays([who, *lists], schema=arrow_schema(FOUND)))
     return pa.concat_tables(found)
@@ -134,15 +132,12 @@ def _terms(weights: sp.csr_matrix, similar: sp.csr_matrix) -> Terms:
     )
 
 
-def _best(
-    terms: Terms, n_users: int, n_items: int, count: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _best(terms: Terms, n_users: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Rows, columns and scores of each user's items of largest sum above 0, best first, and what adds most to each."""
-    candidates = np.flatnonzero(np.bincount(terms.columns, minlength=n_items))
-    column = np.empty(n_items, np.int64)
-    column[candidates] = np.arange(len(candidates))
-    pairs = terms.rows * len(candidates) + column[terms.columns]
+    is_candidate = np.bincount(terms.columns) > 0
+    candidates, column = np.flatnonzero(is_candidate), np.cumsum(is_candidate) - 1
     shape = n_users, len(candidates)
+    pairs = terms.rows * len(candidates) + column[terms.columns]
     sums = np.bincount(pairs, terms.values, n_users * len(candidates)).reshape(shape)
     rows, columns = largest(np.where(sums > 0, sums, -np.inf).astype(np.float32), count)
     scores = np.round(np.log1p(sums[rows, columns] / TYPICAL), 6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,6 +37,18 @@ def list_column(values: np.ndarray, dtype: type = np.float32) -> pa.ListArray:
     offsets = np.arange(0, rows * length + 1, length, dtype=np.int32) if length else np.zeros(rows + 1, np.int32)
     flat: np.ndarray = np.ascontiguousarray(values, dtype=dtype).ravel()
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat))
+
+
+def lists_of_rows(rows: np.ndarray, columns: Sequence[pa.Array]) -> tuple[np.ndarray, list[pa.ListArray]]:
+    """What belongs to one row, as a list: the rows [different], and each column as lists in their order.
+
+    Args:
+        rows: of each value [values], ascending.
+        columns: values [values].
+    """
+    told, first = np.unique(rows, return_index=True)
+    offsets = pa.array(np.append(first, len(rows)), pa.int32())
+    return told, [pa.ListArray.from_arrays(offsets, values) for values in columns]
 
 
 def positions_in(ids: pa.Array | pa.ChunkedArray, among: pa.Array) -> np.ndarray:

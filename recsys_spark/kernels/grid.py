@@ -73,8 +73,8 @@ def lay_out(
     """Call ``work(users, items)`` once for every cell that has both, and return its rows.
 
     Args:
-        users: one row a user, in buckets; items where those are searched for users.
-        items: one row an item, in shards; users where they are searched.
+        users: rows of users, in buckets; items where those are searched for users.
+        items: rows of items, in shards; users where they are searched. All rows of an id come to the same cells.
         grid: buckets and shards.
         work: a module-level function, bound with functools.partial; it runs on executors.
         fields: column names and types of what ``work`` returns.

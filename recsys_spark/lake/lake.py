@@ -53,19 +53,17 @@ class Lake:
     Ingested tables (events, users, items, …) of the full fold lie directly below the root.
     """
 
-    def __init__(self, spark: SparkSession, root: str, fold: str = "full") -> None:
+    def __init__(self, spark: SparkSession, root: str, fold: str = "full", history: History | None = None) -> None:
         if fold not in ("full", "backtest"):
             raise ValueError(f"fold {fold!r}: expected full or backtest")
         self.spark = spark
         self.root = root.rstrip("/")
         self.fold = fold
-        self._history = History(spark)
+        self._history = history or History(spark)
 
     def with_fold(self, fold: str) -> Lake:
         """The same lake seen from another fold."""
-        seen = Lake(self.spark, self.root, fold)
-        seen._history = self._history
-        return seen
+        return Lake(self.spark, self.root, fold, self._history)
 
     def trial(self, name: str) -> Lake:
         """A lake of its own below this one, for trials that nobody else reads."""

@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from recsys_spark.kernels.arrow import csr_rows, list_column, matrix, padded, sparse_rows
+from recsys_spark.kernels.arrow import csr_rows, list_column, lists_of_rows, matrix, padded, sparse_rows
 
 
 def test_matrix_and_list_column_are_inverse():
@@ -42,3 +42,15 @@ def test_lists_become_a_sparse_matrix_with_or_without_values():
 
 def test_no_rows():
     assert matrix(pa.chunked_array([], pa.list_(pa.float32()))).shape == (0, 0)
+
+
+def test_what_belongs_to_a_row_becomes_its_list():
+    rows, (names, values) = lists_of_rows(np.array([1, 1, 4]), [pa.array(["b", "a", "c"]), pa.array([3.0, 2.0, 1.0])])
+    assert rows.tolist() == [1, 4]
+    assert names.to_pylist() == [["b", "a"], ["c"]]
+    assert values.to_pylist() == [[3.0, 2.0], [1.0]]
+
+
+def test_no_values_make_no_lists():
+    rows, (values,) = lists_of_rows(np.array([], np.int64), [pa.array([], pa.string())])
+    assert (len(rows), values.to_pylist()) == (0, [])
