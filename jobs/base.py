@@ -24,6 +24,8 @@ NEEDED = (
     *(name for name, contract in ALL_TABLES.items() if contract.learned),
 )
 """Tables without which a release cannot be brought up to date."""
+CHANGED = ("boosts", "item_neighbours")
+"""Of these, tables that earlier versions made with other columns."""
 LOOKS_AT_ALL = ("similar_users",)
 """Scorers whose rows of one user hang on what others did since."""
 
@@ -68,10 +70,11 @@ def _against(job: Job, release: Release) -> str:
     missing = [name for name in NEEDED if name not in release.tables]
     if missing:
         return f"release {release.run_id} has no table {missing[0]}; an earlier version of this program made it"
-    try:
-        release.read(job.lake, "boosts")
-    except ContractError:
-        return f"release {release.run_id} has other columns of boosts; an earlier version of this program made it"
+    for name in CHANGED:
+        try:
+            release.read(job.lake, name)
+        except ContractError:
+            return f"release {release.run_id} has other columns of {name}; an earlier version of this program made it"
     if not same_learning(job.settings, release.settings):
         return f"the settings are others than those of release {release.run_id}"
     scorers = [name for name in LOOKS_AT_ALL if name in job.settings.blocks.enabled]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from recsys_spark.blocks.neighbours import neighbour_boosts
+from recsys_spark.blocks.history import history_boosts
 from recsys_spark.blocks.sparse import as_boosts, best, strongest
 from recsys_spark.kernels.grid import Grid
 
@@ -15,7 +15,7 @@ TYPICAL_COMPANY = 0.2
 
 def behaviour_boosts(
     interactions: DataFrame,
-    similar: DataFrame,
+    item_neighbours: DataFrame,
     *,
     enabled: tuple[str, ...],
     per_user: int,
@@ -26,16 +26,17 @@ def behaviour_boosts(
 ) -> DataFrame:
     """BOOSTS of the enabled scorers that need nothing but interactions; at most ``per_user`` items a user and scorer.
 
-    These are habit, recent, neighbours and similar_users; the arguments are those of the functions below. All but
-    similar_users look at each user's interactions alone.
+    These are habit, recent, neighbours, ease and similar_users; the arguments are those of the functions below, and the
+    table item_neighbours, which holds rows of enabled scorers alone. All but similar_users look at each user's
+    interactions alone.
     """
     parts = []
     if "habit" in enabled:
         parts.append(habit(interactions, "habit", F.log1p("n_sessions"), per_user))
     if "recent" in enabled:
         parts.append(habit(interactions, "recent", F.log1p("strength"), per_user))
-    if "neighbours" in enabled:
-        parts.append(neighbour_boosts(interactions, similar, per_user=per_user, history=history, grid=grid))
+    if {"neighbours", "ease"} & set(enabled):
+        parts.append(history_boosts(interactions, item_neighbours, per_user=per_user, history=history, grid=grid))
     if "similar_users" in enabled:
         near = similar_users(interactions, neighbours=neighbours, history=history, item_users=item_users)
         parts.append(similar_user_boosts(interactions, near, per_user=per_user, history=history))

@@ -24,6 +24,7 @@ from recsys_spark.blocks.assemble import (
 from recsys_spark.blocks.boosts import behaviour_boosts
 from recsys_spark.blocks.content import content_boosts, user_lifts
 from recsys_spark.blocks.demographic import attribute_counts, background, choose_prior, log_odds
+from recsys_spark.blocks.ease import regression
 from recsys_spark.blocks.layout import Layout
 from recsys_spark.blocks.learned import Learned, Maps, calendar_table, maps_table, no_rows, weights_table
 from recsys_spark.blocks.maps import AttributeMap, fit_map, item_penalty
@@ -231,14 +232,27 @@ def _odds(inputs: Inputs, settings: BlockSettings) -> DataFrame:
 
 
 def _neighbours(inputs: Inputs, settings: BlockSettings) -> DataFrame:
-    if "neighbours" not in settings.enabled:
-        return no_rows(inputs.interactions, "item_neighbours")
-    return similarities(
-        inputs.interactions,
-        neighbours=settings.neighbours,
-        history=settings.neighbour_history,
-        shrinkage=settings.neighbour_shrinkage,
-    )
+    """ITEM_NEIGHBOURS of the enabled scorers."""
+    found = no_rows(inputs.interactions, "item_neighbours")
+    if "neighbours" in settings.enabled:
+        similar = similarities(
+            inputs.interactions,
+            neighbours=settings.neighbours,
+            history=settings.neighbour_history,
+            shrinkage=settings.neighbour_shrinkage,
+        )
+        found = found.unionByName(similar)
+    if "ease" in settings.enabled:
+        regressed = regression(
+            inputs.interactions,
+            items=settings.ease_items,
+            users=settings.ease_users,
+            history=settings.ease_history,
+            penalty=settings.ease_penalty,
+            neighbours=settings.ease_neighbours,
+        )
+        found = found.unionByName(regressed)
+    return found
 
 
 def _repeat(inputs: Inputs, settings: BlockSettings, seed: int) -> RepeatModel:

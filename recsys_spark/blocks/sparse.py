@@ -39,13 +39,13 @@ def as_boosts(valued: DataFrame, scorer: str, per_user: int, item_group: str = "
         per_user: items of a user at most.
         item_group: of the items; ``any`` where a user of an update may have met what was new when all was learned.
     """
-    return boosts_of_lists(best_lists(valued, ("user_id",), per_user), scorer, item_group)
+    lists = best_lists(valued, ("user_id",), per_user)
+    return boosts_of_lists(lists.withColumn("scorer", F.lit(scorer)), item_group)
 
 
-def boosts_of_lists(lists: DataFrame, scorer: str, item_group: str = "established") -> DataFrame:
-    """BOOSTS of a scorer from user_id, item_ids, scores and because_item_ids; see :func:`as_boosts`."""
-    named = F.lit(scorer).alias("scorer"), F.lit(item_group).alias("item_group")
-    return lists.select(*named, "*").select(*table("boosts").columns)
+def boosts_of_lists(lists: DataFrame, item_group: str = "established") -> DataFrame:
+    """BOOSTS from scorer, user_id, item_ids, scores and because_item_ids; see :func:`as_boosts`."""
+    return lists.withColumn("item_group", F.lit(item_group)).select(*table("boosts").columns)
 
 
 def strongest(interactions: DataFrame, history: int) -> DataFrame:

@@ -167,6 +167,7 @@ Scorer = Literal[
     "recent",
     "repeat",
     "neighbours",
+    "ease",
     "similar_users",
     "content",
     "pairs",
@@ -197,11 +198,21 @@ class BlockSettings(Group):
     neighbours: Count = 50
     """Neighbours kept per item, and similar users per user."""
     neighbour_history: Count = 30
-    """Strongest items of a user that neighbours and similar users are counted and looked up from."""
+    """Strongest items of a user that neighbours, ease and similar users are looked up from, and pairs counted from."""
     neighbour_shrinkage: Annotated[float, Field(ge=0)] = 5.0
     """Users without the other item that each item is taken to have more."""
     neighbour_item_users: Count = 100
     """Users of an item that others are compared with; they bound the search for similar users."""
+    ease_items: Annotated[int, Field(ge=2, le=30_000)] = 4_000
+    """Items that ease regresses on each other, those with most users; the driver inverts a matrix of their square."""
+    ease_users: Count = 50_000
+    """Users that ease is learned from at most, on the driver."""
+    ease_history: Count = 200
+    """Strongest items of a user that ease is learned from."""
+    ease_penalty: Positive = 100.0
+    """Penalty on the squared weights of ease."""
+    ease_neighbours: Count = 100
+    """Weights kept per item by ease."""
     svd_rank: Annotated[int, Field(ge=1, le=512)] = 32
     """Singular vectors kept by svd."""
     moment_buckets: Annotated[int, Field(ge=2, le=256)] = 64

@@ -96,16 +96,22 @@ CALENDAR = Contract(
 
 ITEM_NEIGHBOURS = Contract(
     name="item_neighbours",
-    row="one item that is often met together with another",
+    row="what having met one item says of another, by one scorer",
     made_by="build_blocks",
     learned=True,
     for_updates=True,
-    key=("item_id", "other_id"),
+    key=("scorer", "item_id", "other_id"),
     cluster_by=("item_id",),
     fields=(
+        F("scorer", "string", "neighbours or ease"),
         ITEM_ID,
         F("other_id", "string", "external id of the other item"),
-        F("similarity", "double", "share of the item's users who met the other one, shrunk"),
+        F(
+            "value",
+            "double",
+            "neighbours: share of the item's users who met the other one, shrunk; ease: the item's weight in the "
+            "regression of the other one on all items, negative where it speaks against it",
+        ),
     ),
 )
 

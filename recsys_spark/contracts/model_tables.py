@@ -215,7 +215,7 @@ BOOSTS = Contract(
     cluster_by=("user_id",),
     fields=(
         USER_ID,
-        F("scorer", "string", "habit, recent, repeat, neighbours, similar_users, content or pairs"),
+        F("scorer", "string", "habit, recent, repeat, neighbours, ease, similar_users, content or pairs"),
         F("item_group", "string", "of the items, as item_blocks has it: established, new, or any"),
         F("item_ids", "array<string>", "item_id of items, the highest score first, ties by item_id"),
         F("scores", "array<double>", "their scores, at least 0"),

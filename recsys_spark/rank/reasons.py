@@ -5,6 +5,9 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+NAMING = ("neighbours", "ease")
+"""Scorers that name the item of a user's history that speaks most for another one."""
+
 
 def with_reasons(
     top: DataFrame, user_profiles: DataFrame, items: DataFrame, interactions: DataFrame, boosts: DataFrame
@@ -16,13 +19,13 @@ def with_reasons(
         user_profiles: the table.
         items: the table.
         interactions: the table; of it how often a pair was bought.
-        boosts: the table; of it the item that a neighbour goes with.
+        boosts: the table; of it the item that another one goes with.
     """
     bought = interactions.select("user_id", "item_id", F.col("n_purchases").alias("n_bought"))
     return (
         top.withColumn("strongest", strongest(F.col("evidence")))
         .join(bought, ["user_id", "item_id"], "left")
-        .join(_because(boosts), ["user_id", "item_id"], "left")
+        .join(_because(boosts), ["user_id", "item_id", "strongest"], "left")
         # Where no item is named, the place's own takes its part: nulls would all meet in one task.
         .withColumn("named_item_id", F.coalesce("because_item_id", "item_id"))
         .join(_titles(items), "named_item_id", "left")
@@ -52,9 +55,10 @@ def strongest(evidence: Column) -> Column:
 
 
 def _because(boosts: DataFrame) -> DataFrame:
-    """user_id, item_id and the item that speaks most for the pair as its neighbour."""
+    """user_id, item_id, and by each of NAMING the item that speaks most for the pair."""
     each = F.inline(F.arrays_zip("item_ids", "because_item_ids")).alias("item_id", "because_item_id")
-    return boosts.where("scorer = 'neighbours'").select("user_id", each)
+    named = boosts.where(F.col("scorer").isin(*NAMING))
+    return named.select("user_id", F.col("scorer").alias("strongest"), each)
 
 
 def _titles(items: DataFrame) -> DataFrame:
@@ -85,7 +89,7 @@ def _text() -> Column:
     return (
         F.when(F.col("strongest").isNull(), "New for you to discover")
         .when(F.col("strongest").isin("habit", "recent", "repeat"), _habit())
-        .when(F.col("strongest") == "neighbours", _goes_with())
+        .when(F.col("strongest").isin(*NAMING), _goes_with())
         .when(F.col("strongest").isin("content", "pairs"), _matches())
         .when(F.col("strongest") == "demographic", "Liked by people like you")
         .when(F.col("strongest").isin("factors", "svd", "similar_users"), "People with a similar basket chose it")

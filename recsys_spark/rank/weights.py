@@ -32,6 +32,7 @@ PRIOR: Mapping[str, float] = {
     "factors": 0.3,
     "deep": 0.3,
     "neighbours": 0.3,
+    "ease": 0.3,
     "svd": 0.2,
     "similar_users": 0.2,
     "recent": 0.2,
