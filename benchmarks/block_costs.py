@@ -88,7 +88,7 @@ def _build(job: Job, inputs: Inputs, scorer: Scorer) -> None:
         items = keep(items)
         svd = keep(make_user_svd(inputs, items, layout))
         tables = learn_tables(inputs, settings, layout, predicted, when, svd, seed=job.settings.backtest.seed)
-        learned = Learned.read({name: keep(frame) for name, frame in tables.items()})
+        learned = Learned.read({name: keep(frame) for name, frame in tables.items()}, {})
         if layout.width:
             _computed(items)
             _computed(make_user_blocks(inputs, layout, learned, svd))

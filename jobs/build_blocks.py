@@ -18,6 +18,7 @@ from jobs.context import Job
 from recsys_spark.blocks.build import (
     Inputs,
     learn_items,
+    learn_spreads,
     learn_tables,
     make_boosts,
     make_calendar,
@@ -44,8 +45,7 @@ TABLES = ("events", "interactions", "user_profiles", "item_vectors", "user_facto
 def run(job: Job) -> None:
     """Learn of everyone, where this is no update; then the vectors and boosts of those to describe."""
     inputs = inputs_of(job)
-    tables = _learn(job, inputs) if job.base is None else {name: job.read(name) for name in LEARNED}
-    layout, learned = Layout.of_rows(job.read("blocks").collect()), Learned.read(tables)
+    layout, learned = _learn(job, inputs) if job.base is None else _learned_before(job)
     if job.stays("item_vectors"):
         job.leave("item_blocks")
     elif job.base is not None:
@@ -62,19 +62,30 @@ def run(job: Job) -> None:
     )
 
 
-def _learn(job: Job, inputs: Inputs) -> dict[str, DataFrame]:
-    """The layout and the items' blocks are written; the tables of what was learned come back."""
+def _learn(job: Job, inputs: Inputs) -> tuple[Layout, Learned]:
+    """What was learned of everyone; the items' blocks and the layout are written on the way."""
     settings = job.settings.blocks
     layout = make_layout(inputs, settings, rank=job.settings.als.rank, deep_width=deep_width(job))
-    job.write("blocks", job.spark.createDataFrame(layout.rows, spark_schema(table("blocks"))))
     when = make_calendar(inputs, settings, layout)
     with keeping() as keep:
         predicted, items = learn_items(inputs, settings, layout, when, keep)
         job.write("item_blocks", items)
-    svd = make_user_svd(inputs, job.read("item_blocks"), layout)
-    found = learn_tables(inputs, settings, layout, predicted, when, svd, seed=job.settings.backtest.seed)
+    items, seed = job.read("item_blocks"), job.settings.backtest.seed
+    svd = make_user_svd(inputs, items, layout)
+    found = learn_tables(inputs, settings, layout, predicted, when, svd, seed=seed)
     kept = together(job.spark, [partial(job.keep_for_updates, name, frame) for name, frame in found.items()])
-    return dict(zip(found, kept, strict=True))
+    learned = Learned.read(dict(zip(found, kept, strict=True)), {})
+    spreads = learn_spreads(inputs, layout, learned, svd, items)
+    rows = [(name, start, width, spreads[name]) for name, start, width in layout.rows]
+    job.write("blocks", job.spark.createDataFrame(rows, spark_schema(table("blocks"))))
+    return layout, replace(learned, spreads=spreads)
+
+
+def _learned_before(job: Job) -> tuple[Layout, Learned]:
+    """What the base of an update learned."""
+    blocks = job.read("blocks").collect()
+    spreads = {row["block"]: row["spread"] for row in blocks}
+    return Layout.of_rows(blocks), Learned.read({name: job.read(name) for name in LEARNED}, spreads)
 
 
 def _of_changed(job: Job, inputs: Inputs) -> Inputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,12 +22,13 @@ from recsys_spark.kernels.event_columns import item_group
 
 @dataclass(frozen=True)
 class UserModel:
-    """What turns a user's row into its vector."""
+    """What turns a user's row into its vector; a block without a spread is not divided."""
 
     layout: Layout
     factors: AttributeMap
     svd: AttributeMap
     n_features: int
+    spreads: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,8 @@ def _user_vectors(batches: Iterator[pa.RecordBatch], model: UserModel) -> Iterat
             "moment": batch["moment_idx"].to_numpy()[:, None] == np.arange(layout.moment),
             "deep": padded(batch["deep"], layout.deep)[0],
         }
-        yield _rows(batch, ["user_id", "route", "n_events"], parts, layout)
+        divided = {name: part / np.float32(model.spreads.get(name, 1.0)) for name, part in parts.items()}
+        yield _rows(batch, ["user_id", "route", "n_events"], divided, layout)
 
 
 def _item_vectors(batches: Iterator[pa.RecordBatch], model: ItemModel) -> Iterator[pa.RecordBatch]:

@@ -6,7 +6,7 @@ users and items that they are given, each from its own rows and from what was le
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pyspark.sql import DataFrame
@@ -31,6 +31,7 @@ from recsys_spark.blocks.maps import AttributeMap, fit_map, item_penalty
 from recsys_spark.blocks.moment import Calendar, calendar, item_moments, user_moments
 from recsys_spark.blocks.neighbours import similarities
 from recsys_spark.blocks.repeat import RepeatModel, learn_repeat, repeat_boosts
+from recsys_spark.blocks.spread import block_spreads
 from recsys_spark.blocks.svd import ITEMS_PER_TASK, USERS_PER_TASK, fit_svd, user_vectors
 from recsys_spark.blocks.taste import Taste, learn_taste
 from recsys_spark.config.settings import BlockSettings, Scorer
@@ -39,6 +40,9 @@ from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.event_columns import item_group
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import Keep
+
+SPREAD_USERS = 20_000
+"""Users whose scores say how far apart those of a block lie."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,27 @@ def make_user_blocks(inputs: Inputs, layout: Layout, learned: Learned, user_svd:
     when = user_moments(met, learned.edges)
     rows = user_rows(inputs.user_profiles, inputs.user_factors, user_svd, when, inputs.tower_vectors)
     maps = learned.maps
-    return user_blocks(rows, UserModel(layout, maps.user_factors, maps.user_svd, inputs.n_user_features))
+    return user_blocks(
+        rows, UserModel(layout, maps.user_factors, maps.user_svd, inputs.n_user_features, learned.spreads)
+    )
+
+
+def learn_spreads(
+    inputs: Inputs, layout: Layout, learned: Learned, user_svd: DataFrame, item_blocks: DataFrame
+) -> dict[str, float]:
+    """What each block of a user's vector is to be divided by, from known users and items. Runs Spark jobs.
+
+    Args:
+        inputs: of everyone.
+        layout: of the vectors.
+        learned: without spreads.
+        user_svd: from :func:`make_user_svd`.
+        item_blocks: the table.
+    """
+    known = inputs.user_profiles.where("n_events > 0")
+    drawn = known.orderBy(F.xxhash64("user_id"), "user_id").limit(SPREAD_USERS)
+    users = make_user_blocks(replace(inputs, user_profiles=drawn), layout, learned, user_svd)
+    return block_spreads(users, item_blocks.where("item_group = 'established'"), layout)
 
 
 def learn_tables(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
+
+from pyspark.sql import Row
 
 PREDICTED = ("factors", "svd", "demographic", "popularity", "trend")
 """Blocks that an item without events gets from its attributes, in the order of the map's targets."""
@@ -39,13 +40,13 @@ class Layout:
         return cls(**{name: width if name in enabled else 0 for name, width in widths.items()})
 
     @classmethod
-    def of_rows(cls, rows: Iterable[Sequence[Any]]) -> Layout:
-        """The layout that the table blocks has: block, start, width."""
-        return cls(**{**dict.fromkeys(cls.__dataclass_fields__, 0), **{name: width for name, _, width in rows}})
+    def of_rows(cls, rows: Iterable[Row]) -> Layout:
+        """The layout that the collected table blocks has."""
+        return cls(**{**dict.fromkeys(cls.__dataclass_fields__, 0), **{row["block"]: row["width"] for row in rows}})
 
     @property
     def rows(self) -> list[tuple[str, int, int]]:
-        """Rows of the table blocks: name, start, width."""
+        """Name, start and width of each block that has a place."""
         rows, start = [], 0
         for name, width in vars(self).items():
             if width:

@@ -43,6 +43,7 @@ class Learned:
         repeat_now: of the repeat model, in seconds since 1970.
         repeat_items: REPEAT_ITEMS.
         neighbours: ITEM_NEIGHBOURS.
+        spreads: what each block of a user's vector is divided by.
     """
 
     maps: Maps
@@ -52,10 +53,11 @@ class Learned:
     repeat_now: float
     repeat_items: DataFrame
     neighbours: DataFrame
+    spreads: Mapping[str, float]
 
     @classmethod
-    def read(cls, tables: Mapping[str, DataFrame]) -> Learned:
-        """From the tables of TABLES; what is bounded by settings comes to the driver."""
+    def read(cls, tables: Mapping[str, DataFrame], spreads: Mapping[str, float]) -> Learned:
+        """From the tables of TABLES, and of the table blocks; what is bounded by settings comes to the driver."""
         rows = [tables[name].collect for name in ("attribute_weights", "calendar", "repeat_trees")]
         reads: list[Callable[[], Any]] = [tables["attribute_maps"].toArrow, *rows]
         maps, weights, times, trees = together(tables["calendar"].sparkSession, reads)
@@ -68,6 +70,7 @@ class Learned:
             repeat_now=next((row["value"] for row in times if row["name"] == "repeat"), 0.0),
             repeat_items=tables["repeat_items"],
             neighbours=tables["item_neighbours"],
+            spreads=spreads,
         )
 
 

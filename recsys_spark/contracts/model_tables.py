@@ -178,12 +178,17 @@ BLOCKS = Contract(
         F("block", "string", "a scorer whose score is a product of vectors, such as factors or popularity"),
         F("start", "int", "first position in the vector"),
         F("width", "int", "number of positions"),
+        F(
+            "spread",
+            "double",
+            "what users' vectors are divided by: root mean variance of known users' scores over items",
+        ),
     ),
 )
 
 USER_BLOCKS = Contract(
     name="user_blocks",
-    row="the scoring vector of one user: all blocks side by side, unweighted",
+    row="the scoring vector of one user: all blocks side by side, each divided by its spread, unweighted",
     made_by="build_blocks",
     key=("user_id",),
     fields=(

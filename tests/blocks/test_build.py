@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from recsys_spark.blocks.build import (
     Inputs,
     learn_items,
+    learn_spreads,
     learn_tables,
     make_boosts,
     make_calendar,
@@ -94,7 +95,7 @@ def made(inputs, settings, layout, of=None):
         predicted, items = learn_items(inputs, settings, layout, when, keep)
         items = keep(items)
         svd = make_user_svd(inputs, items, layout)
-        learned = Learned.read(learn_tables(inputs, settings, layout, predicted, when, svd, seed=0))
+        learned = Learned.read(learn_tables(inputs, settings, layout, predicted, when, svd, seed=0), {})
         if of:
             names = ("events", "interactions", "user_profiles", "user_factors")
             inputs = replace(inputs, **{n: getattr(inputs, n).where(F.col("user_id").isin(*of)) for n in names})
@@ -219,6 +220,28 @@ def test_some_users_have_the_vectors_and_boosts_that_they_have_among_all(inputs,
     assert {tuple(r) for r in their_boosts} == {tuple(r) for r in boosts if r.user_id in some} != set()
 
 
+@pytest.mark.parametrize("penalty", [0.5, 50.0])
+def test_divided_by_their_spread_scores_of_known_users_lie_equally_far_apart_in_each_block(inputs, penalty):
+    settings = SETTINGS.model_copy(update={"demographic_prior": penalty})
+    layout, spread = make_layout(inputs, settings, rank=2, deep_width=2), {}
+    when = make_calendar(inputs, settings, layout)
+    with keeping() as keep:
+        predicted, items = learn_items(inputs, settings, layout, when, keep)
+        items = keep(items)
+        svd = make_user_svd(inputs, items, layout)
+        learned = Learned.read(learn_tables(inputs, settings, layout, predicted, when, svd, seed=0), {})
+        learned = replace(learned, spreads=learn_spreads(inputs, layout, learned, svd, items))
+        users = make_user_blocks(inputs, layout, learned, svd).where("n_events > 0").collect()
+        known = items.where("item_group = 'established'").collect()
+    left, right = (np.array([row.vector for row in side]) for side in (users, known))
+    for name, start, width in layout.rows:
+        scores = left[:, start : start + width] @ right[:, start : start + width].T
+        spread[name] = np.sqrt(scores.var(axis=1).mean())
+    assert {name for name, found in spread.items() if found > 1e-6} == {"factors", "demographic"}
+    assert spread["factors"] == pytest.approx(1.0, rel=1e-5)
+    assert spread["demographic"] == pytest.approx(1.0, rel=1e-5)
+
+
 def test_maps_come_back_from_their_table_as_they_were(spark):
     weights = [np.arange(6, dtype=np.float32).reshape(3, 2) / 7, np.ones((1, 4), np.float32), np.zeros((3, 0))]
     maps = Maps(*[AttributeMap(one.astype(np.float32)) for one in weights])
@@ -229,8 +252,9 @@ def test_maps_come_back_from_their_table_as_they_were(spark):
     }
     empty = spark.range(0)
     tables |= {name: no_rows(empty, name) for name in ("item_neighbours", "repeat_trees", "repeat_items")}
-    found = Learned.read(tables)
+    found = Learned.read(tables, {"deep": 2.0})
     for one, other in zip(found.maps, maps, strict=True):
         np.testing.assert_array_equal(one.weights, other.weights)
+    assert found.spreads == {"deep": 2.0}
     assert found.taste == Taste(3.0, {"kind": 1.0, "kind * brand": 0.25})
     assert (found.edges, found.repeat_now, found.repeat_trees) == ((1.5,), 3.0, [])
