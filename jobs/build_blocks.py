@@ -38,7 +38,7 @@ from recsys_spark.kernels.keep import keeping
 from recsys_spark.kernels.together import together
 from recsys_spark.vectors.describe import attributes_of, paired_in
 
-OUTPUTS = ("blocks", "item_blocks", *LEARNED, "user_blocks", "boosts")
+OUTPUTS = ("item_blocks", *LEARNED, "blocks", "user_blocks", "boosts")
 TABLES = ("events", "interactions", "user_profiles", "item_vectors", "user_factors", "item_factors", "tower_vectors")
 
 

@@ -29,7 +29,7 @@ NUMBERS = {
     "attribute_maps": (["target", "feature_idx"], "weights"),
 }
 """Tables of factors and of what attributes predict of them: their keys and numbers."""
-FROM_FACTORS = {*NUMBERS, "user_blocks", "item_blocks", "recommendations", "item_audiences"}
+FROM_FACTORS = {*NUMBERS, "blocks", "user_blocks", "item_blocks", "recommendations", "item_audiences"}
 MOST_GAP = 1e-6
 """ALS adds up in the order in which shuffled rows arrive: factors, and what is made of them, may differ so much."""
 GLANCE, AT_WORK = 0.1, 0.05
