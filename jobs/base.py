@@ -25,7 +25,7 @@ NEEDED = (
 )
 """Tables without which a release cannot be brought up to date."""
 CHANGED = ("blocks", "boosts", "item_neighbours")
-"""Of these, tables that earlier versions made with other columns."""
+"""Those of NEEDED that earlier versions made with other columns."""
 LOOKS_AT_ALL = ("similar_users",)
 """Scorers whose rows of one user hang on what others did since."""
 

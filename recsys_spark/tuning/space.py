@@ -28,6 +28,7 @@ SEARCHED = (
     Searched("als.alpha", 4, 80, scorer="factors"),
     Searched("als.regularization", 0.1, 8, scorer="factors"),
     Searched("blocks.neighbour_shrinkage", 1, 50, scorer="neighbours"),
+    Searched("blocks.ease_penalty", 20, 500, scorer="ease"),
     Searched("blocks.moment_days", 5, 120, scorer="moment"),
     Searched("blocks.ridge_users", 1, 100, scorer="factors"),
 )
