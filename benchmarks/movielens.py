@@ -1,4 +1,4 @@
-"""A split of MovieLens 100k by the peers' protocol: a data set that no setting of this project was chosen on.
+"""A split of MovieLens 100k by the peers' protocol: a third data set beside its two.
 
     python -m benchmarks.movielens --peers PEERS --data DATA --out WORK/splits/movielens_1 --seed 1
 

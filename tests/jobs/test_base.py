@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.base import NEEDED, with_base
+from jobs.base import CHANGED, NEEDED, with_base
 from jobs.context import Job
 from recsys_spark.config.load import settings_json
 from recsys_spark.config.settings import Settings
@@ -31,7 +31,7 @@ def released(lake, rows):
     """released(settings, **tables): a release that an update of a full refresh made; tables to leave out are None."""
 
     def make(settings: Settings, left_out: str = "") -> None:
-        for name in ("route_weights", "boosts"):
+        for name in ("route_weights", *CHANGED):
             lake.overwrite(name, rows(name), Commit("full", "full", LEARNED.isoformat(), "s"))
         tables = {name: 0 for name in NEEDED if name != left_out}
         made = Release("update", RELEASED, "", "", tables, "", "s", settings_json(settings), {})
@@ -89,15 +89,25 @@ def test_a_release_of_an_earlier_version_of_the_program_is_no_base(lake, release
         with_base(job(lake, mode="update"))
 
 
-def test_boosts_as_an_earlier_version_of_the_program_laid_them_out_are_no_base(lake, released):
-    a_row_a_pair = lake.spark.createDataFrame([], "user_id string, item_id string, scorer string, value double")
-    told = {"delta.dataSkippingStatsColumns": "item_id,scorer,value"}
-    a_row_a_pair.write.format("delta").options(**told).save(lake.path("boosts"))
+EARLIER = {
+    "blocks": "block string, start int, width int",
+    "boosts": "user_id string, item_id string, scorer string, value double",
+    "item_neighbours": "item_id string, other_id string, similarity double",
+}
+"""Columns of tables as earlier versions of the program laid them out."""
+STATISTICS = {"boosts": {"delta.dataSkippingStatsColumns": "item_id,scorer,value"}}
+"""What their properties said of these columns, where ids of users must stay out of the log."""
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_table_as_an_earlier_version_of_the_program_laid_it_out_is_no_base(lake, released, name):
+    earlier = lake.spark.createDataFrame([], EARLIER[name]).write.format("delta")
+    earlier.options(**STATISTICS.get(name, {})).save(lake.path(name))
     released(Settings())  # of version 0; the next full refresh wrote another
-    with pytest.raises(SettingsError, match="other columns of boosts"):
+    with pytest.raises(SettingsError, match=f"other columns of {name}"):
         with_base(job(lake, mode="update"))
     assert with_base(job(lake, **WEEKLY)).base is None
-    assert lake.read("boosts").collect() == []
+    assert lake.read(name).collect() == []
 
 
 def test_without_a_release_there_is_nothing_to_bring_up_to_date(lake):
