@@ -88,14 +88,19 @@ def inputs(spark, rows):
     )
 
 
+def learned_of(inputs, settings, layout, keep):
+    """The items' blocks, the users' svd, and what was learned, without spreads."""
+    when = make_calendar(inputs, settings, layout)
+    predicted, items = learn_items(inputs, settings, layout, when, keep)
+    items = keep(items)
+    svd = make_user_svd(inputs, items, layout)
+    return items, svd, Learned.read(learn_tables(inputs, settings, layout, predicted, when, svd, seed=0), {})
+
+
 def made(inputs, settings, layout, of=None):
     """Rows of the users' and of the items' blocks, and the boosts; of everyone, or of some users alone."""
-    when = make_calendar(inputs, settings, layout)
     with keeping() as keep:
-        predicted, items = learn_items(inputs, settings, layout, when, keep)
-        items = keep(items)
-        svd = make_user_svd(inputs, items, layout)
-        learned = Learned.read(learn_tables(inputs, settings, layout, predicted, when, svd, seed=0), {})
+        items, svd, learned = learned_of(inputs, settings, layout, keep)
         if of:
             names = ("events", "interactions", "user_profiles", "user_factors")
             inputs = replace(inputs, **{n: getattr(inputs, n).where(F.col("user_id").isin(*of)) for n in names})
@@ -224,12 +229,8 @@ def test_some_users_have_the_vectors_and_boosts_that_they_have_among_all(inputs,
 def test_divided_by_their_spread_scores_of_known_users_lie_equally_far_apart_in_each_block(inputs, penalty):
     settings = SETTINGS.model_copy(update={"demographic_prior": penalty})
     layout, spread = make_layout(inputs, settings, rank=2, deep_width=2), {}
-    when = make_calendar(inputs, settings, layout)
     with keeping() as keep:
-        predicted, items = learn_items(inputs, settings, layout, when, keep)
-        items = keep(items)
-        svd = make_user_svd(inputs, items, layout)
-        learned = Learned.read(learn_tables(inputs, settings, layout, predicted, when, svd, seed=0), {})
+        items, svd, learned = learned_of(inputs, settings, layout, keep)
         learned = replace(learned, spreads=learn_spreads(inputs, layout, learned, svd, items))
         users = make_user_blocks(inputs, layout, learned, svd).where("n_events > 0").collect()
         known = items.where("item_group = 'established'").collect()
