@@ -37,6 +37,7 @@ from recsys_spark.blocks.taste import Taste, learn_taste
 from recsys_spark.config.settings import BlockSettings, Scorer
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
+from recsys_spark.kernels.draw import drawn
 from recsys_spark.kernels.event_columns import item_group
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import Keep
@@ -147,9 +148,8 @@ def learn_spreads(
         user_svd: from :func:`make_user_svd`.
         item_blocks: the table.
     """
-    known = inputs.user_profiles.where("n_events > 0")
-    drawn = known.orderBy(F.xxhash64("user_id"), "user_id").limit(SPREAD_USERS)
-    users = make_user_blocks(replace(inputs, user_profiles=drawn), layout, learned, user_svd)
+    some = drawn(inputs.user_profiles.where("n_events > 0"), "user_id", SPREAD_USERS)
+    users = make_user_blocks(replace(inputs, user_profiles=some), layout, learned, user_svd)
     return block_spreads(users, item_blocks.where("item_group = 'established'"), layout)
 
 

@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.blocks.sparse import best_lists
+from recsys_spark.blocks.sparse import best_of_shards
 from recsys_spark.kernels.arrow import csr_rows, lists_of_rows
 from recsys_spark.kernels.best import largest
 from recsys_spark.kernels.encode import no_strings
@@ -95,9 +95,7 @@ def content_boosts(
     """
     found = lay_out(lifts, items, grid, partial(_best_of_cell, features=features, per_user=per_user), FOUND)
     if grid.item_shards > 1:
-        keys = ("user_id", "scorer", "item_group")
-        each = found.select(*keys, F.inline(F.arrays_zip("item_ids", "scores")).alias("item_id", "value"))
-        found = best_lists(each, keys, per_user)
+        found = best_of_shards(found, ("user_id", "scorer", "item_group"), per_user)
     return found.withColumn("because_item_ids", no_strings())
 
 

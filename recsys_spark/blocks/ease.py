@@ -18,6 +18,7 @@ from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.arrow import ranked
 from recsys_spark.kernels.best import largest
+from recsys_spark.kernels.draw import drawn
 
 DIGITS = 6
 """Decimals of a weight, well above what the order of a machine's sums changes."""
@@ -63,16 +64,16 @@ def weights(met: sp.csr_matrix, penalty: float) -> np.ndarray:
         return np.zeros((0, 0))
     gram = (met.T @ met).toarray()
     gram[np.diag_indices_from(gram)] += penalty
-    inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False)
-    found = inverse / -np.diag(inverse)
+    found = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False)
+    found /= -np.diag(found).copy()
     np.fill_diagonal(found, 0.0)
     return found
 
 
 def _sampled(interactions: DataFrame, users: int) -> DataFrame:
     """The interactions of so many users."""
-    drawn = interactions.select("user_id").distinct().orderBy(F.xxhash64("user_id"), "user_id").limit(users)
-    return interactions.join(drawn, "user_id", "left_semi")
+    some = drawn(interactions.select("user_id").distinct(), "user_id", users)
+    return interactions.join(some, "user_id", "left_semi")
 
 
 def _matrix(user_ids: pa.ChunkedArray, item: np.ndarray) -> sp.csr_matrix:
@@ -83,8 +84,8 @@ def _matrix(user_ids: pa.ChunkedArray, item: np.ndarray) -> sp.csr_matrix:
 
 
 def _largest(found: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows, columns and values of each row's ``count`` values of largest size, but for what rounds to 0."""
-    rounded = np.round(found, DIGITS)
+    """Rows, columns and values of each row's ``count`` of largest size, rounded in place, but for what is 0 then."""
+    rounded = np.round(found, DIGITS, out=found)
     rows, columns = largest(np.abs(rounded), count)
     values = rounded[rows, columns]
     return rows[values != 0], columns[values != 0], values[values != 0]

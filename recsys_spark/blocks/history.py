@@ -12,12 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import scipy.sparse as sp
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from recsys_spark.blocks.sparse import best_lists, boosts_of_lists, strongest
+from recsys_spark.blocks.sparse import best_of_shards, boosts_of_lists, strongest
 from recsys_spark.kernels.arrow import lists_of_rows, positions_in, ranked
 from recsys_spark.kernels.best import largest
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
@@ -61,9 +60,7 @@ def history_boosts(
     near = neighbours.select("scorer", F.col("other_id").alias("item_id"), F.col("item_id").alias("met_id"), "value")
     found = lay_out(met, near, grid, partial(_best_of_cell, per_user=per_user), FOUND)
     if grid.item_shards > 1:
-        places = F.inline(F.arrays_zip("item_ids", "scores", "because_item_ids"))
-        each = found.select("scorer", "user_id", places.alias("item_id", "value", "because_item_id"))
-        found = best_lists(each, ("scorer", "user_id"), per_user)
+        found = best_of_shards(found, ("scorer", "user_id"), per_user)
     return boosts_of_lists(found)
 
 
@@ -81,30 +78,28 @@ class Terms(NamedTuple):
 
 def _best_of_cell(met: pa.Table, near: pa.Table, per_user: int) -> pa.Table:
     """FOUND of one bucket of users, each a row an item met, among one shard of candidates, each a row a neighbour."""
-    scorers = sorted(near["scorer"].unique().to_pylist())
-    found = [_best_by(name, met, near.filter(pc.equal(near["scorer"], name)), per_user) for name in scorers]
-    return pa.concat_tables([arrow_schema(FOUND).empty_table(), *found])
-
-
-def _best_by(scorer: str, met: pa.Table, near: pa.Table, per_user: int) -> pa.Table:
-    """FOUND of one scorer."""
     # Ids are coded in their order, so that ties go, and terms add up, the same way in whatever cell they are.
     rows, users = ranked(met["user_id"])
     through, names = ranked(met["met_id"])
     of_name = positions_in(near["met_id"], names)
     near, of_name = near.filter(pa.array(of_name >= 0)), of_name[of_name >= 0]
     columns, items = ranked(near["item_id"])
+    by, scorers = ranked(near["scorer"])
+    values = near["value"].to_numpy()
     weights = sp.csr_matrix((met["weight"].to_numpy(), (rows, through)), (len(users), len(names)))
-    similar = sp.csr_matrix((near["value"].to_numpy(), (of_name, columns)), (len(names), len(items)))
     found = [arrow_schema(FOUND).empty_table()]
-    for start in range(0, len(users), USERS_AT_ONCE):
-        tile = weights[start : start + USERS_AT_ONCE]
-        terms = _terms(tile, similar)
-        rows, columns, scores, because = _best(terms, tile.shape[0], per_user, TYPICAL.get(scorer))
-        each = items.take(pa.array(columns)), pa.array(scores), names.take(pa.array(because))
-        told, lists = lists_of_rows(rows, each)
-        who = [pa.array([scorer] * len(told), pa.string()), users.take(pa.array(told + start))]
-        found.append(pa.Table.from_arrays([*who, *lists], schema=arrow_schema(FOUND)))
+    for code, scorer in enumerate(scorers.to_pylist()):
+        of = by == code
+        similar = sp.csr_matrix((values[of], (of_name[of], columns[of])), (len(names), len(items)))
+        for start in range(0, len(users), USERS_AT_ONCE):
+            tile = weights[start : start + USERS_AT_ONCE]
+            of_tile, chosen, scores, because = _best(
+                _terms(tile, similar), tile.shape[0], per_user, TYPICAL.get(scorer)
+            )
+            each = items.take(pa.array(chosen)), pa.array(scores), names.take(pa.array(because))
+            told, lists = lists_of_rows(of_tile, each)
+            who = [pa.array([scorer] * len(told), pa.string()), users.take(pa.array(told + start))]
+            found.append(pa.Table.from_arrays([*who, *lists], schema=arrow_schema(FOUND)))
     return pa.concat_tables(found)
 
 

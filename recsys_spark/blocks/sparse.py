@@ -30,6 +30,14 @@ def best_lists(valued: DataFrame, keys: tuple[str, ...], count: int) -> DataFram
     return found.select(*keys, *lists, because.alias("because_item_ids"))
 
 
+def best_of_shards(lists: DataFrame, keys: tuple[str, ...], count: int) -> DataFrame:
+    """The same from rows that hold a part of a key's items each, as lists."""
+    names = {"item_ids": "item_id", "scores": "value", "because_item_ids": "because_item_id"}
+    held = [name for name in names if name in lists.columns]
+    each = F.inline(F.arrays_zip(*held)).alias(*[names[name] for name in held])
+    return best_lists(lists.select(*keys, each), keys, count)
+
+
 def as_boosts(valued: DataFrame, scorer: str, per_user: int, item_group: str = "established") -> DataFrame:
     """BOOSTS of a scorer whose items all compete with each other.
 

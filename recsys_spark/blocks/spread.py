@@ -16,8 +16,8 @@ from recsys_spark.kernels.gram import gram
 
 DIGITS = 6
 """Digits of a spread; below them sums differ from run to run."""
-LEAST = 1e-9
-"""What is below is rounding: the block says nothing."""
+LEAST = 1e-10
+"""Share of a block's mean squared score below which a variance is rounding: the block tells no items apart."""
 
 
 def block_spreads(users: DataFrame, items: DataFrame, layout: Layout) -> dict[str, float]:
@@ -33,13 +33,17 @@ def block_spreads(users: DataFrame, items: DataFrame, layout: Layout) -> dict[st
     """
     of_users, of_items = (_second_moments(side, layout.width) for side in (users, items))
     centre = of_items[-1]
-    products = (of_items - np.outer(centre, centre)) * of_users
-    found = {}
-    for name, start, width in layout.rows:
-        block = slice(start, start + width)
-        spread = significant_values(np.sqrt(np.maximum(products[block, block].sum(keepdims=True), 0.0)), DIGITS)
-        found[name] = float(spread.item()) if spread.item() > LEAST else 1.0
-    return found
+    variance = _of_blocks((of_items - np.outer(centre, centre)) * of_users, layout)
+    square = _of_blocks(of_items * of_users, layout)
+    told = variance > LEAST * square
+    found = significant_values(np.sqrt(np.where(told, variance, 1.0)), DIGITS)
+    return {name: float(spread) for (name, _, _), spread in zip(layout.rows, found, strict=True)}
+
+
+def _of_blocks(products: np.ndarray, layout: Layout) -> np.ndarray:
+    """Sums over each block's square of a matrix of the vectors' positions: [blocks]."""
+    blocks = [slice(start, start + width) for _, start, width in layout.rows]
+    return np.array([products[block, block].sum() for block in blocks])
 
 
 def _second_moments(rows: DataFrame, width: int) -> np.ndarray:

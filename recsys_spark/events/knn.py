@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from scipy import sparse
 
 from recsys_spark.events.numbers import NUMBERS, accepted
+from recsys_spark.kernels.draw import drawn
 
 REFERENCES = 1_000
 """Rows that may be neighbours."""
@@ -44,7 +45,7 @@ def nearest_fillers(frame: DataFrame, key: str, neighbours: int, alias: str) -> 
         )
     )
     rows = accepted(frame).select(F.col(key).alias("key"), F.col(NUMBERS).alias("numbers"), tokens.alias("tokens"))
-    references = rows.where(F.size("numbers") > 0).orderBy(F.xxhash64("key"), "key").limit(REFERENCES)
+    references = drawn(rows.where(F.size("numbers") > 0), "key", REFERENCES)
     copies = references.crossJoin(F.broadcast(references.sparkSession.range(GROUPS).withColumnRenamed("id", "part")))
     parts = rows.withColumn("part", F.pmod(F.xxhash64("key"), F.lit(GROUPS))).withColumn("is_reference", F.lit(False))
     together = parts.unionByName(copies.withColumn("is_reference", F.lit(True)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from zlib import crc32
 
 import numpy as np
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 STEPS = 1_000_000
@@ -15,6 +15,11 @@ STEPS = 1_000_000
 def hash_share(*columns: Column | str) -> Column:
     """A number in [0, 1), in steps of a millionth, that depends on the columns alone."""
     return F.pmod(F.xxhash64(*columns), F.lit(STEPS)) / F.lit(STEPS)
+
+
+def drawn(rows: DataFrame, key: str, count: int) -> DataFrame:
+    """So many rows at most, by the hash of a column that tells them apart."""
+    return rows.orderBy(F.xxhash64(key), key).limit(count)
 
 
 def parts_of(ids: Iterable[str], parts: int, salt: str = "") -> np.ndarray:

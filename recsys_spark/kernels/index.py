@@ -5,6 +5,8 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from recsys_spark.kernels.draw import drawn
+
 BUCKETS = 64
 """Ranges of ids that are numbered side by side."""
 
@@ -55,7 +57,7 @@ def with_kept_positions(frame: DataFrame, id_column: str, position_column: str, 
 
 def _boundaries(ids: DataFrame, id_column: str, number: int) -> DataFrame:
     """One row: up to ``number`` ids in ascending order, as ``_bounds``."""
-    sample = ids.orderBy(F.xxhash64(id_column), id_column).limit(number)
+    sample = drawn(ids, id_column, number)
     return sample.agg(F.array_sort(F.collect_list(id_column)).alias("_bounds"))
 
 

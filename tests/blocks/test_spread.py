@@ -31,6 +31,12 @@ def test_a_block_that_tells_no_items_apart_is_divided_by_nothing(spark):
     assert found == {"factors": 1.0, "popularity": pytest.approx(np.sqrt(2.0), rel=1e-5), "deep": 1.0}
 
 
+def test_what_is_rounding_is_no_spread(spark):
+    users = np.random.default_rng(2).normal(2.0, 1.0, (40, WIDTH)).astype(np.float32)
+    items = np.full((7, WIDTH), 9.1, np.float32)
+    assert set(block_spreads(frame(spark, users), frame(spark, items), LAYOUT).values()) == {1.0}
+
+
 def test_without_known_users_or_items_nothing_is_divided(spark):
     nobody, some = np.zeros((0, WIDTH), np.float32), np.eye(WIDTH, dtype=np.float32)
     for users, items in ((nobody, some), (some, nobody)):
