@@ -32,8 +32,9 @@ def test_a_block_that_tells_no_items_apart_is_divided_by_nothing(spark):
 
 
 def test_what_is_rounding_is_no_spread(spark):
-    users = np.random.default_rng(2).normal(2.0, 1.0, (40, WIDTH)).astype(np.float32)
-    items = np.full((7, WIDTH), 9.1, np.float32)
+    random = np.random.default_rng(10)
+    users = random.normal(2.0, 1.0, (40, WIDTH)).astype(np.float32)
+    items = np.tile((10 * random.random(WIDTH)).astype(np.float32), (500, 1))
     assert set(block_spreads(frame(spark, users), frame(spark, items), LAYOUT).values()) == {1.0}
 
 
