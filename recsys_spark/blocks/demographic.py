@@ -147,25 +147,25 @@ def fit_odds(sums: np.ndarray, n_users: np.ndarray, everyone: Background, prior:
     target = (sums - n_users[:, None] * everyone.mean) @ everyone.rotation
     curvature = n_users[:, None] * everyone.variance + prior
 
-    def state(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def state(weights: np.ndarray, some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Penalised log-likelihood [some] and its slope [some, features]."""
         log_sum, tilted = _tilt(weights, everyone)
-        value = (target * weights).sum(axis=1) - n_users * log_sum - 0.5 * prior * (weights**2).sum(axis=1)
-        return value, target - n_users[:, None] * (tilted @ everyone.profiles) - prior * weights
+        value = (target[some] * weights).sum(axis=1) - n_users[some] * log_sum - 0.5 * prior * (weights**2).sum(axis=1)
+        return value, target[some] - n_users[some, None] * (tilted @ everyone.profiles) - prior * weights
 
     weights, step = np.zeros_like(target), np.ones(len(target))
-    value, slope = state(weights)
+    value, slope = state(weights, np.arange(len(target)))
     for _ in range(ITERATIONS):
         # Each item ends by itself, so that its weights do not hang on which others are fitted beside it.
-        open_still = (slope**2 / curvature).sum(axis=1) >= LEAST_GAIN
-        if not open_still.any():
+        some = np.flatnonzero((slope**2 / curvature).sum(axis=1) >= LEAST_GAIN)
+        if not len(some):
             break
-        tried = weights + step[:, None] * slope / curvature
-        tried_value, tried_slope = state(tried)
-        rises = open_still & (tried_value >= value - 1e-9)
-        weights = np.where(rises[:, None], tried, weights)
-        slope = np.where(rises[:, None], tried_slope, slope)
-        value = np.where(rises, tried_value, value)
-        step = np.where(rises, np.minimum(step * 1.5, 1.5), step / 3)
+        tried = weights[some] + step[some, None] * slope[some] / curvature[some]
+        tried_value, tried_slope = state(tried, some)
+        rises = tried_value >= value[some] - 1e-9
+        step[some] = np.where(rises, np.minimum(step[some] * 1.5, 1.5), step[some] / 3)
+        risen = some[rises]
+        weights[risen], value[risen], slope[risen] = tried[rises], tried_value[rises], tried_slope[rises]
     return weights
 
 

@@ -7,7 +7,7 @@ Addressing Cold Start in Recommender Systems, NeurIPS.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import keras
@@ -41,11 +41,7 @@ class EmbeddingTable(keras.layers.Layer):
         """[n, length] -> [n, width]: mean over the indexes that are not 0; zeros where there are none."""
         named = Named.of(idx)
         if self.table.shape[0] <= FEW_ROWS:
-            # TensorFlow 2.21 never writes the gradient of a mean over nothing: it is what the memory held before. The
-            # gradient of a branch that is not taken is 0.
-            whole = tf.convert_to_tensor(self.table.value)
-            none = tf.zeros((named.n_rows, self.table.shape[1]))
-            return tf.cond(tf.size(named.idx) > 0, lambda: named.mean(whole, named.idx), lambda: none)
+            return named.mean(tf.convert_to_tensor(self.table.value), named.idx)
         distinct, position = tf.unique(named.idx)
         return named.mean(tf.nn.embedding_lookup(self.table.value, distinct), position)
 
@@ -68,7 +64,21 @@ class Named(NamedTuple):
 
     def mean(self, values: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
         """[n, width]: mean of the values [any, width] at the positions [m]; zeros where nothing is named."""
-        return tf.sparse.segment_mean(values, position, self.row, num_segments=self.n_rows)
+
+        @tf.custom_gradient
+        def mean(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+            # TensorFlow's own gradient adds row after row wherever it belongs, which takes twice as long as sorting them
+            # by position; and that of a mean over nothing it never writes (2.21).
+            def gradient(upstream: tf.Tensor) -> tf.Tensor:
+                held = tf.math.bincount(self.row, minlength=self.n_rows, maxlength=self.n_rows, dtype=upstream.dtype)
+                shares = tf.math.divide_no_nan(upstream, held[:, None])
+                order = tf.argsort(position, stable=True)
+                rows, places = tf.gather(self.row, order), tf.gather(position, order)
+                return tf.sparse.segment_sum(shares, rows, places, num_segments=tf.shape(values)[0])
+
+            return tf.sparse.segment_mean(values, position, self.row, num_segments=self.n_rows), gradient
+
+        return mean(values)
 
 
 class TwoTowers(keras.Model):
