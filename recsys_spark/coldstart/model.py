@@ -67,8 +67,8 @@ class Named(NamedTuple):
 
         @tf.custom_gradient
         def mean(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-            # TensorFlow's own gradient adds row after row wherever it belongs, which takes twice as long as sorting them
-            # by position; and that of a mean over nothing it never writes (2.21).
+            # TensorFlow's own gradient adds row after row wherever it belongs, at twice the time of sorting them
+            # by position first; and that of a mean over nothing it never writes (2.21).
             def gradient(upstream: tf.Tensor) -> tf.Tensor:
                 held = tf.math.bincount(self.row, minlength=self.n_rows, maxlength=self.n_rows, dtype=upstream.dtype)
                 shares = tf.math.divide_no_nan(upstream, held[:, None])
