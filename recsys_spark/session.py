@@ -30,6 +30,14 @@ JARS = {
 }
 """What each package needs at run time, as Spark names the files in its cache."""
 JAR_CACHE = Path.home() / ".ivy2.5.2" / "jars"
+INLINING = {
+    "FreqInlineSize": 100,
+    "InlineSmallCode": 600,
+    "MaxInlineLevel": 6,
+    "LoopOptsCount": 6,
+    "LoopUnrollLimit": 10,
+}
+"""How much HotSpot's optimising compiler takes into one method, and how often it goes over its loops."""
 JAVA_OPTIONS = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "SPARK_SUBMIT_OPTS")
 """Variables from which the JVM takes options beside those of its command line."""
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
@@ -83,7 +91,7 @@ def open_session(settings: SparkSettings, app_name: str, packages: Sequence[str]
         "spark.driver.memory": settings.driver_memory,
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         **DEFAULTS,
-        "spark.driver.extraJavaOptions": f"{DEFAULTS['spark.driver.extraJavaOptions']}{_collector(os.environ)}",
+        "spark.driver.extraJavaOptions": f"{DEFAULTS['spark.driver.extraJavaOptions']}{_machine_options(os.environ)}",
         **jars((DELTA_PACKAGE, *packages)),
         **extra,
     }
@@ -110,13 +118,17 @@ def jars(packages: Sequence[str], cache: Path = JAR_CACHE) -> dict[str, str]:
     return {setting: ",".join(values) for setting, values in found.items() if values}
 
 
-def _collector(environment: Mapping[str, str]) -> str:
-    """The JVM's option for the parallel collector; none where the environment names one, as a JVM takes one alone.
+def _machine_options(environment: Mapping[str, str]) -> str:
+    """The JVM's options for a session of its own, which works through many short queries in a small heap.
 
-    A session of its own works through many short queries in a small heap: throughput counts there, not short pauses.
+    Throughput counts there, not short pauses, so the parallel collector; none where the environment names one, as a JVM
+    takes one alone. Each query is new code, and compiling it costs as much as running it, so less is inlined; a limit
+    that the environment names is left alone.
     """
-    named = any(re.search(r"-XX:\+Use\w+GC\b", environment.get(name, "")) for name in JAVA_OPTIONS)
-    return "" if named else " -XX:+UseParallelGC"
+    named = " ".join(environment.get(name, "") for name in JAVA_OPTIONS)
+    collector = "" if re.search(r"-XX:\+Use\w+GC\b", named) else " -XX:+UseParallelGC"
+    limits = (f" -XX:{name}={value}" for name, value in INLINING.items() if f"-XX:{name}=" not in named)
+    return collector + "".join(limits)
 
 
 def _conf(wanted: Mapping[str, str]) -> SparkConf:

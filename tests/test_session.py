@@ -1,6 +1,6 @@
 import pytest
 
-from recsys_spark.session import DELTA_PACKAGE, JARS, POSTGRESQL_PACKAGE, _collector, jars
+from recsys_spark.session import DELTA_PACKAGE, JARS, POSTGRESQL_PACKAGE, _machine_options, jars
 
 
 def test_cached_jars_of_a_package_are_used_only_when_all_are_there(tmp_path):
@@ -21,6 +21,8 @@ def test_a_package_that_is_not_cached_is_resolved_beside_those_that_are(tmp_path
 
 
 @pytest.mark.parametrize("name", ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "SPARK_SUBMIT_OPTS"])
-def test_a_collector_that_the_environment_names_is_left_alone(name):
-    assert _collector({name: "-Xss4m -XX:+UseSerialGC"}) == ""
-    assert _collector({name: "-Xss4m -XX:+UseStringDeduplication"}) == " -XX:+UseParallelGC"
+def test_a_collector_and_limits_that_the_environment_names_are_left_alone(name):
+    assert "GC" not in _machine_options({name: "-Xss4m -XX:+UseSerialGC"})
+    assert "-XX:+UseParallelGC" in _machine_options({name: "-Xss4m -XX:+UseStringDeduplication"})
+    assert "MaxInlineLevel" not in _machine_options({name: "-XX:MaxInlineLevel=15"})
+    assert "-XX:FreqInlineSize=100" in _machine_options({name: "-XX:MaxInlineLevel=15"})
