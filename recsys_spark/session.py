@@ -122,8 +122,8 @@ def _machine_options(environment: Mapping[str, str]) -> str:
     """The JVM's options for a session of its own, which works through many short queries in a small heap.
 
     Throughput counts there, not short pauses, so the parallel collector; none where the environment names one, as a JVM
-    takes one alone. Each query is new code, and compiling it costs as much as running it, so less is inlined; a limit
-    that the environment names is left alone.
+    takes one alone. Each query is new code, and compiling it costs nearly as much as running it, so less is inlined;
+    a limit that the environment names is left alone.
     """
     named = " ".join(environment.get(name, "") for name in JAVA_OPTIONS)
     collector = "" if re.search(r"-XX:\+Use\w+GC\b", named) else " -XX:+UseParallelGC"

@@ -96,6 +96,15 @@ def test_a_table_of_few_rows_has_the_means_and_gradients_of_one_of_many(monkeypa
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("few_rows", [0, 10_000])
+def test_the_gradient_of_a_mean_is_one_share_for_each_time_a_row_is_named(monkeypatch, few_rows):
+    monkeypatch.setattr(towers, "FEW_ROWS", few_rows)
+    _, gradient = _mean_and_gradient([[3, 1, 0], [0, 0, 0], [3, 3, 2]])
+    expected = np.zeros((300, 2))
+    expected[[1, 2, 3]] = np.array([1 / 2, 1 / 3, 1 / 2 + 2 / 3])[:, None]
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("dense_width", [0, 2])
 def test_the_content_of_a_history_is_the_mean_of_its_items_contents(dense_width):
     model = _model(dense_width)
