@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 
 from jobs.command import run_job
 from jobs.context import Job
+from jobs.epochs import found_epochs
 from recsys_spark.dataset.materialize import scored_items, scored_users, training_tables
 
 OUTPUTS = ("training_examples", "training_users", "training_items")
@@ -34,7 +35,7 @@ def _to_train(job: Job) -> dict[str, DataFrame]:
         history_length=settings.history_length,
         item_feature_length=settings.item_feature_length,
         max_examples=settings.max_examples,
-        held_out_share=settings.held_out_share,
+        held_out_share=0.0 if found_epochs(job) else settings.held_out_share,
         seed=settings.seed,
     )
     return tables._asdict()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import DataFrame
 
 from jobs.command import run_job
 from jobs.context import Job
@@ -37,14 +37,16 @@ def run(job: Job) -> None:
         job.read("blocks"),
         blocks.groupBy("item_group").count(),
         users.groupBy().count(),
+        job.read("training_log"),
     )
-    weights, layout, counts, [(n_users,)] = together(job.spark, [frame.collect for frame in asked])
+    weights, layout, counts, [(n_users,)], log = together(job.spark, [frame.collect for frame in asked])
     n_items = {row["item_group"]: row["count"] for row in counts}
-    scoring = Scoring(blocks, job.read("boosts"), layout_of(layout), Variant.from_rows("recsys", weights))
+    learned, version = Variant.from_rows("recsys", weights), model_version(weights, log)
+    scoring = Scoring(blocks, job.read("boosts"), layout_of(layout), learned, version)
     together(
         job.spark,
         [
-            lambda: _write_lists(job, scoring, weights, job.grid(n_users, sum(n_items.values()))),
+            lambda: _write_lists(job, scoring, job.grid(n_users, sum(n_items.values()))),
             lambda: _write_audiences(job, scoring, job.grid_across(n_items.get("new", 0), n_users)),
         ],
     )
@@ -52,22 +54,24 @@ def run(job: Job) -> None:
 
 @dataclass(frozen=True)
 class Scoring:
-    """What scores a user with an item: the items that may be recommended, boosts, layout and weights."""
+    """What scores a user with an item: the items that may be recommended, boosts, layout and weights.
+
+    ``version`` is that of all that was learned.
+    """
 
     blocks: DataFrame
     boosts: DataFrame
     layout: dict[str, tuple[int, int]]
     learned: Variant
+    version: str
 
 
-def _write_lists(job: Job, scoring: Scoring, weights: list[Row], grid: Grid) -> None:
+def _write_lists(job: Job, scoring: Scoring, grid: Grid) -> None:
     job.describe("recommend: lists")
     shelves = shelf_items(job.read("items"), job.read("item_vectors"), job.settings.rank.shelves)
     with keeping() as keep:
         listed = keep(_listed(job, scoring, shelves, grid).select("user_id"))
-        source = f"{job.run_id} as of {job.as_of.isoformat() if job.as_of else 'the latest event'}"
-        made_by = model_version(weights, job.read("training_log").collect()), source
-        found = _lists(job, scoring, shelves, grid, listed, made_by, keep)
+        found = _lists(job, scoring, shelves, grid, listed, keep)
         before = job.before("recommendations")
         if before is not None:
             found = found.unionByName(before.join(listed, "user_id", "left_anti").select(*found.columns))
@@ -81,15 +85,7 @@ def _write_audiences(job: Job, scoring: Scoring, grid: Grid) -> None:
     job.write("item_audiences", found)
 
 
-def _lists(
-    job: Job,
-    scoring: Scoring,
-    shelves: DataFrame,
-    grid: Grid,
-    listed: DataFrame,
-    made_by: tuple[str, str],
-    keep: Keep,
-) -> DataFrame:
+def _lists(job: Job, scoring: Scoring, shelves: DataFrame, grid: Grid, listed: DataFrame, keep: Keep) -> DataFrame:
     """The rows of recommendations of the users in ``listed``."""
 
     def theirs(frame: DataFrame) -> DataFrame:
@@ -111,7 +107,8 @@ def _lists(
         searched,
     )
     top = with_caps(search.ranked(grid), items, rank.shelves)
-    return recommendations(top, theirs(job.read("user_profiles")), items, met, boosts, *made_by)
+    source = f"{job.run_id} as of {job.as_of.isoformat() if job.as_of else 'the latest event'}"
+    return recommendations(top, theirs(job.read("user_profiles")), items, met, boosts, scoring.version, source)
 
 
 def _listed(job: Job, scoring: Scoring, shelves: DataFrame, grid: Grid) -> DataFrame:

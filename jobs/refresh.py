@@ -17,7 +17,7 @@ from jobs.base import MODES, with_base
 from jobs.command import run_job
 from jobs.context import Job, log
 from jobs.pipeline import REFRESH, UPDATE, require_same_start, run_steps
-from recsys_spark.coldstart.launch import kept_sha256
+from recsys_spark.coldstart.launch import kept_epoch
 from recsys_spark.config.load import settings_json
 from recsys_spark.contracts import ALL_TABLES
 from recsys_spark.evaluate.audit import headline
@@ -53,7 +53,7 @@ def _release(job: Job) -> Release:
         state="",
         detail="",
         tables=_versions(job),
-        model_sha256=kept_sha256(trained) if trained else "",
+        model_sha256=kept_epoch(trained)["weights_sha256"] if trained else "",
         settings_sha256=job.commit.settings_sha256,
         settings=settings_json(job.settings),
         metrics=headline(job.with_fold("backtest").read("metrics"), job.settings.backtest.k),

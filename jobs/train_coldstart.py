@@ -10,8 +10,9 @@ from pathlib import Path
 
 from jobs.command import run_job
 from jobs.context import Job
+from jobs.epochs import found_epochs
 from jobs.horovod_spark import train_on_spark
-from recsys_spark.coldstart.launch import Trained, kept_sha256, score, train
+from recsys_spark.coldstart.launch import Trained, kept_epoch, score, train
 from recsys_spark.coldstart.spec import ScoringSpec, TrainingSpec
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
@@ -48,13 +49,14 @@ def run(job: Job) -> None:
 
 
 def _train(job: Job) -> None:
-    settings = job.settings.coldstart
+    settings, found = job.settings.coldstart, found_epochs(job)
+    given = {name: getattr(settings, name) for name in GROUP_FIELDS}
     spec = TrainingSpec(
         example_files=_files(job, "training_examples"),
         user_files=_files(job, "training_users"),
         item_files=_files(job, "training_items"),
         folder=str(folder(job)),
-        **{name: getattr(settings, name) for name in GROUP_FIELDS},
+        **(given | {"epochs": found} if found else given),
     )
     if settings.launcher == "spark":
         _store(job, train_on_spark(spec, settings.processes, settings.timeout_minutes))
@@ -73,7 +75,7 @@ def _score(job: Job) -> None:
         user_files=_files(job, "training_users"),
         item_files=_files(job, "training_items"),
         folder=str(folder(job)),
-        weights_sha256=kept_sha256(job.read("training_log").collect()),
+        weights_sha256=kept_epoch(job.read("training_log").collect())["weights_sha256"],
         first_item=items.count() + 1,
         width=settings.width,
         hidden=settings.hidden,

@@ -85,7 +85,7 @@ class Checkpoints:
             raise TrainingError(f"{path} is no manifest: {error!r}; delete {self.folder} to train anew") from error
 
     def restore(self, epoch: int, variables: Sequence[tf.Variable]) -> None:
-        """Give the first of an epoch's arrays to the variables: the weights come first, then the optimizer's.
+        """Give the first of an epoch's arrays to the variables, in the order in which they were saved.
 
         Raises:
             TrainingError: the file is missing, damaged or of another shape.

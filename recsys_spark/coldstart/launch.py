@@ -86,8 +86,8 @@ def score(spec: ScoringSpec, timeout_minutes: float) -> Path:
     return spec.vectors
 
 
-def kept_sha256(log: Iterable[Any]) -> str:
-    """The weights_sha256 of the epoch whose weights a training kept, and made its vectors and tower_weights with.
+def kept_epoch(log: Iterable[Any]) -> Any:
+    """The row of the epoch whose weights a training kept, and made its vectors and tower_weights with.
 
     It is the epoch of the highest recall, the first of equals; where no epoch found anything, the last one.
 
@@ -100,8 +100,8 @@ def kept_sha256(log: Iterable[Any]) -> str:
     epochs = sorted(log, key=lambda row: row["epoch"])
     if not epochs:
         raise TrainingError("training_log: found no rows, expected those of a training; run a full refresh")
-    best = max(epochs, key=lambda row: row["validation_recall"])  # the first of equals
-    return str((best if best["validation_recall"] > 0 else epochs[-1])["weights_sha256"])
+    best = max(epochs, key=lambda row: row["validation_recall"] or 0.0)  # the first of equals
+    return best if best["validation_recall"] else epochs[-1]
 
 
 def _run(
@@ -203,9 +203,11 @@ def _follow(
 def _tell(metric_log: Path | None, told: int) -> int:
     lines = _log_lines(metric_log) if metric_log else []
     for line in lines[told:]:
+        found = line["validation_recall"]
         log.info(
-            "  epoch %d: loss %.4f, simulated-cold recall@10 %.4f, %.1f s, %d ranks",
-            *(line[name] for name in ("epoch", "loss", "validation_recall", "seconds", "ranks")),
+            "  epoch %d: loss %.4f, %s%.1f s, %d ranks",
+            *(line["epoch"], line["loss"], "" if found is None else f"simulated-cold recall@10 {found:.4f}, "),
+            *(line["seconds"], line["ranks"]),
         )
     return max(told, len(lines))
 

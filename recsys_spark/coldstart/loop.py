@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -29,6 +29,10 @@ from recsys_spark.errors import TrainingError
 
 Step = Callable[[Batch], tf.Tensor]
 
+RECALLED = 0.5
+"""What the average of the epochs before counts in that of an epoch. Adagrad's steps stay long, so that one epoch ends
+better and the next worse by chance; where nothing is held out, nobody sees which."""
+
 
 class Training:
     """One training on one rank."""
@@ -47,17 +51,18 @@ class Training:
         self.model = model
         self.known = known
         self.weights = [v.value for v in model.trainable_variables]
+        self.averages = [tf.Variable(weight, trainable=False) for weight in self.weights]
         self.optimizer = Adagrad(self.weights, _rates(model, spec.learning_rate))
         self.checkpoints = Checkpoints(spec.checkpoints, spec.sha256)
         self._step = _compiled_step(self.model, self.optimizer, self.weights, ranks, known)
 
     @property
     def state(self) -> list[tf.Variable]:
-        """Everything that a checkpoint holds: weights, then accumulators."""
-        return [*self.weights, *self.optimizer.accumulators]
+        """Everything that a checkpoint holds: averages, then weights, then accumulators."""
+        return [*self.averages, *self.weights, *self.optimizer.accumulators]
 
     def fit(self, read: EpochReader, n_train: int, tasks: tuple[ColdTask, ...]) -> str:
-        """Train until the epochs are done or validation recall stops rising; keep the best epoch's weights.
+        """Train until the epochs are done or validation recall stops rising; keep the best epoch's averaged weights.
 
         Args:
             read: (batch size, epoch) to this rank's batches.
@@ -77,8 +82,9 @@ class Training:
             progress = self._epoch(progress, islice(read(batch_size, progress.epoch + 1), n_steps), n_steps, tasks)
         if progress.best_epoch != progress.epoch:
             if self.ranks.rank == 0:
-                self.checkpoints.restore(progress.best_epoch, self.weights)
-            self.ranks.broadcast(self.weights)
+                self.checkpoints.restore(progress.best_epoch, self.averages)
+            self.ranks.broadcast(self.averages)
+        _assign(self.weights, self.averages)
         return self._agreed_hash()
 
     def _agreed_steps(self, n_train: int) -> tuple[int, int]:
@@ -110,16 +116,14 @@ class Training:
         started = time.monotonic()
         epoch = progress.epoch + 1
         loss = self._train(batches, epoch) / n_steps
-        found = self.ranks.total(np.stack([hits(self.model, task, self.known) for task in tasks]))
-        reached = recall(found)
-        digest = self._agreed_hash()
-        # While nothing is found, or there is nothing to find, later weights are better; launch.kept_sha256 knows.
-        improved = reached > progress.best_recall or progress.best_recall == 0
+        reached, digest = self._averaged(epoch, tasks)
+        # While nothing is found, or there is nothing to find, later weights are better; launch.kept_epoch knows.
+        improved = (reached or 0.0) > progress.best_recall or progress.best_recall == 0
         progress = replace(
             progress,
             epoch=epoch,
             best_epoch=epoch if improved else progress.best_epoch,
-            best_recall=max(reached, progress.best_recall),
+            best_recall=max(reached or 0.0, progress.best_recall),
         )
         line = {
             "epoch": epoch,
@@ -130,6 +134,20 @@ class Training:
             "weights_sha256": digest,
         }
         return self._recorded(progress, line)
+
+    def _averaged(self, epoch: int, tasks: tuple[ColdTask, ...]) -> tuple[float | None, str]:
+        """Add the epoch's weights to the averages; returns these averages' recall and hash."""
+        trained = [weight.numpy() for weight in self.weights]
+        if epoch == 1:
+            _assign(self.averages, trained)
+        else:
+            for average, weight in zip(self.averages, trained, strict=True):
+                average.assign(RECALLED * average + (1 - RECALLED) * weight)
+        _assign(self.weights, self.averages)
+        found = self.ranks.total(np.stack([hits(self.model, task, self.known) for task in tasks]))
+        digest = self._agreed_hash()
+        _assign(self.weights, trained)
+        return recall(found), digest
 
     def _train(self, batches: islice[Batch], epoch: int) -> float:
         """All steps of an epoch; returns the sum of this rank's losses."""
@@ -161,6 +179,11 @@ class Training:
         digest = weights_sha256(self.weights)
         self.ranks.assert_equal(bytes.fromhex(digest), "weights")
         return digest
+
+
+def _assign(variables: Sequence[tf.Variable], values: Sequence[tf.Variable | np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _rates(model: TwoTowers, learning_rate: float) -> list[float]:

@@ -136,6 +136,6 @@ class ScoringSpec(Spec):
     weight_files: tuple[str, ...]
     """URIs of the Parquet files of tower_weights."""
     weights_sha256: str
-    """``launch.kept_sha256`` of the training's rows of training_log; weights of another hash are refused."""
+    """Of ``launch.kept_epoch`` of the training's rows of training_log; weights of another hash are refused."""
     first_item: int = 1
     """Items from this index of training_items on get a vector; the first has 1. Beyond the last, no item gets one."""

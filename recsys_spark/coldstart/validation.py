@@ -66,10 +66,10 @@ def hits(model: TwoTowers, task: ColdTask, known: np.ndarray) -> np.ndarray:
     return np.array([found, len(task.target)], float)
 
 
-def recall(found: np.ndarray) -> float:
-    """Mean over the tasks that have examples; ``found`` is [tasks, 2] summed over the ranks."""
+def recall(found: np.ndarray) -> float | None:
+    """Mean over the tasks that have examples, None where none has; ``found`` is [tasks, 2] summed over the ranks."""
     shares = [hit / n for hit, n in found if n]
-    return float(np.mean(shares)) if shares else 0.0
+    return float(np.mean(shares)) if shares else None
 
 
 def _places(scores: np.ndarray, target: np.ndarray) -> np.ndarray:

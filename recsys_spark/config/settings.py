@@ -135,7 +135,8 @@ class ColdStartSettings(Group):
     batch_size: Count = 1024
     """Examples per step over all processes together."""
     epochs: Count | None = None
-    """Epochs at most; not set, as many as 1,500 steps need, 12 at least and 60 at most."""
+    """Epochs at most; not set, as many as 1,500 steps need, 12 at least and 60 at most. In a refresh the full fold
+    trains as many as were best on the backtest fold."""
     patience: Count | None = None
     """Epochs without a better validation recall before training stops; not set, those of 400 steps, 3 at least."""
     learning_rate: Positive = 0.3
@@ -147,7 +148,7 @@ class ColdStartSettings(Group):
     max_examples: Count = 150_000
     """Examples per epoch at most; a seeded sample beyond."""
     held_out_share: Share = 0.05
-    """Users and items that training makes simulated-cold for early stopping."""
+    """Users and items that training makes simulated-cold for early stopping; none on the full fold of a refresh."""
     processes: Count = 1
     launcher: Literal["auto", "horovodrun", "single", "spark"] = "auto"
     """auto: horovodrun where Horovod is installed, else a single process."""

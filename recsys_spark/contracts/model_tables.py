@@ -241,7 +241,12 @@ TRAINING_LOG = Contract(
     fields=(
         F("epoch", "int", "from 1"),
         F("loss", "double", "mean training loss over all ranks"),
-        F("validation_recall", "double", "recall@10 on simulated-cold validation examples"),
+        F(
+            "validation_recall",
+            "double",
+            "recall@10 on simulated-cold validation examples; null where none were held out",
+            nullable=True,
+        ),
         F("seconds", "double", "wall time of the epoch", unit="s"),
         F("ranks", "int", "training processes"),
         F("weights_sha256", "string", "hash of the weights, equal on every rank"),

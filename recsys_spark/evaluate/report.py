@@ -186,15 +186,14 @@ def _weights(route_weights: Sequence[Row]) -> dict[str, Any]:
 
 
 def _training(log: Sequence[Row]) -> list[LineChart]:
-    """Loss and validation recall by epoch."""
-    epochs = sorted(log, key=lambda r: r["epoch"])
-    names = [str(r["epoch"]) for r in epochs]
+    """Loss by epoch, and validation recall where anything was held out."""
     charts = {"Training loss": "loss", "Recall@10 on simulated-cold users and items": "validation_recall"}
-    return [
-        line_chart(title, names, {title: [Measured(r[column], r[column], r[column]) for r in epochs]})
+    lines = {
+        title: {str(r["epoch"]): Measured(r[column], r[column], r[column]) for r in known}
         for title, column in charts.items()
-        if epochs
-    ]
+        if (known := [r for r in sorted(log, key=lambda r: r["epoch"]) if r[column] is not None])
+    }
+    return [line_chart(title, list(line), {title: list(line.values())}) for title, line in lines.items()]
 
 
 def _quality(rows: Sequence[Row]) -> list[dict[str, Any]]:

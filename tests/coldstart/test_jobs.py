@@ -7,6 +7,7 @@ import pytest
 
 from jobs import materialize_dataset, train_coldstart
 from jobs.context import Job
+from recsys_spark.coldstart import launch
 from recsys_spark.config import Settings
 from recsys_spark.lake import Lake
 from tests.conftest import at
@@ -25,7 +26,11 @@ def job(spark, tmp_path) -> Job:
 
 @pytest.fixture
 def filled(job, rows) -> Job:
-    """A lake with what materialize_dataset reads: the last user and the last item are new."""
+    """The full fold with what materialize_dataset reads: the last user and the last item are new."""
+    return _fill(job, rows)
+
+
+def _fill(job, rows) -> Job:
     moment = at("2024-01-01T00:00:00")
     met = [(user, (user + step) % (ITEMS - 1)) for user in range(USERS - 1) for step in range(5)]
     job.write(
@@ -60,6 +65,22 @@ def test_every_user_and_item_of_the_lake_gets_a_vector(filled):
     assert [row["epoch"] for row in log] == [1, 2]
     assert all(len(row["weights_sha256"]) == 64 for row in log)
     assert (Path(job.lake.root) / "models" / "run-1" / "full" / "checkpoints" / "manifest.json").exists()
+
+
+def test_the_full_fold_trains_on_all_for_as_long_as_was_best_on_the_backtest_fold(job, rows):
+    backtest = _fill(job.with_fold("backtest"), rows)
+    materialize_dataset.run(backtest)
+    log = [dict(epoch=n, loss=1.0, validation_recall=r, weights_sha256="") for n, r in ((1, 0.2), (2, 0.5), (3, 0.4))]
+    backtest.write("training_log", rows("training_log", *log))
+    full = _fill(job, rows)
+    materialize_dataset.run(full)
+    train_coldstart.run(full)
+    held_out, all_of_them = (one.read("training_examples").where("part <> 'train'").count() for one in (backtest, full))
+    assert held_out > all_of_them == 0
+    assert not full.read("training_items").where("is_held_out").count()
+    log = full.read("training_log").orderBy("epoch").collect()
+    assert [(row["epoch"], row["validation_recall"]) for row in log] == [(1, None), (2, None)]
+    assert launch.kept_epoch(log)["epoch"] == 2
 
 
 def test_switched_off_it_writes_empty_tables(job):

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
 from recsys_spark.coldstart import launch
+from recsys_spark.coldstart.checkpoint import weights_sha256
 from recsys_spark.coldstart.loop import Training
 from recsys_spark.coldstart.ranks import Ranks
 from recsys_spark.coldstart.spec import TrainingSpec
@@ -36,7 +38,7 @@ def test_the_log_has_one_line_an_epoch_and_ends_with_equal_hashes(once):
     assert [line["epoch"] for line in log] == list(range(1, len(log) + 1))
     best = max(log, key=lambda line: line["validation_recall"])
     assert once[1] == best["weights_sha256"]  # the weights of the best epoch are the ones that were exported
-    assert launch.kept_sha256(log[::-1]) == once[1]
+    assert launch.kept_epoch(log[::-1])["weights_sha256"] == once[1]
 
 
 def test_every_user_and_item_has_one_vector(once):
@@ -110,16 +112,34 @@ def test_where_nothing_is_found_the_last_epoch_is_kept(planted, tmp_path):
     spec = spec_of(planted, tmp_path, example_files=files, epochs=3, patience=1)
     digest = run(spec, Ranks())
     log = _log(spec)
-    assert [line["validation_recall"] for line in log] == [0.0, 0.0, 0.0]
-    assert digest == log[-1]["weights_sha256"] == launch.kept_sha256(log)
+    assert [line["validation_recall"] for line in log] == [None, None, None]
+    assert digest == log[-1]["weights_sha256"] == launch.kept_epoch(log)["weights_sha256"]
+
+
+def test_what_is_kept_is_an_average_of_the_epochs(planted, tmp_path, monkeypatch):
+    ends = []
+    recorded = Training._recorded
+
+    def remembered(training, progress, line):
+        ends.append([[v.numpy() for v in variables] for variables in (training.weights, training.averages)])
+        return recorded(training, progress, line)
+
+    monkeypatch.setattr(Training, "_recorded", remembered)
+    files = (trained_part(planted, tmp_path),)
+    digest = run(spec_of(planted, tmp_path, example_files=files, epochs=3, patience=1), Ranks())
+    for variable, kept in enumerate(ends[-1][1]):
+        first, second, third = (weights[variable] for weights, _ in ends)
+        np.testing.assert_allclose(kept, first / 4 + second / 4 + third / 2, rtol=1e-5, atol=1e-7)
+    assert any(np.abs(weight - average).max() > 1e-3 for weight, average in zip(*ends[-1], strict=True))
+    assert digest == weights_sha256([tf.Variable(average) for average in ends[-1][1]])
 
 
 def test_the_kept_epoch_is_the_first_of_the_highest_recall():
-    log = [{"epoch": e, "validation_recall": r, "weights_sha256": str(e)} for e, r in ((3, 0.2), (1, 0.1), (2, 0.2))]
-    assert launch.kept_sha256(log) == "2"
-    assert launch.kept_sha256([{**line, "validation_recall": 0.0} for line in log]) == "3"
+    log = [{"epoch": e, "validation_recall": r} for e, r in ((3, 0.2), (1, 0.1), (2, 0.2))]
+    assert launch.kept_epoch(log)["epoch"] == 2
+    assert launch.kept_epoch([{**line, "validation_recall": 0.0} for line in log])["epoch"] == 3
     with pytest.raises(TrainingError, match="training_log: found no rows"):
-        launch.kept_sha256([])
+        launch.kept_epoch([])
 
 
 def test_nothing_to_train_on_is_one_clear_error(planted, tmp_path):

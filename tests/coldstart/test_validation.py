@@ -40,4 +40,5 @@ def test_ties_take_the_middle_place():
 def test_recall_is_the_mean_over_tasks_with_examples():
     assert recall(np.array([[1, 4], [3, 4]])) == 0.5
     assert recall(np.array([[1, 4], [0, 0]])) == 0.25
-    assert recall(np.zeros((2, 2))) == 0.0
+    assert recall(np.array([[0, 4]])) == 0.0
+    assert recall(np.zeros((2, 2))) is None
