@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,7 +27,8 @@ class Progress:
     epoch: int = 0
     """Epochs done."""
     best_epoch: int = 0
-    best_recall: float = -1.0
+    best_loss: float = math.inf
+    """Lowest validation loss; infinite where there are no validation examples."""
     log: tuple[dict[str, Any], ...] = field(default=())
     """Rows of the contract training_log; on rank 0 only."""
 

@@ -89,7 +89,7 @@ def score(spec: ScoringSpec, timeout_minutes: float) -> Path:
 def kept_epoch(log: Iterable[Any]) -> Any:
     """The row of the epoch whose weights a training kept, and made its vectors and tower_weights with.
 
-    It is the epoch of the highest recall, the first of equals; where no epoch found anything, the last one.
+    It is the epoch of the lowest validation loss, the first of equals; where nothing was held out, the last one.
 
     Args:
         log: all rows of one training's training_log, as mappings or rows of Spark, in any order.
@@ -100,8 +100,8 @@ def kept_epoch(log: Iterable[Any]) -> Any:
     epochs = sorted(log, key=lambda row: row["epoch"])
     if not epochs:
         raise TrainingError("training_log: found no rows, expected those of a training; run a full refresh")
-    best = max(epochs, key=lambda row: row["validation_recall"] or 0.0)  # the first of equals
-    return best if best["validation_recall"] else epochs[-1]
+    judged = [row for row in epochs if row["validation_loss"] is not None]
+    return min(judged, key=lambda row: row["validation_loss"]) if judged else epochs[-1]
 
 
 def _run(
@@ -203,12 +203,9 @@ def _follow(
 def _tell(metric_log: Path | None, told: int) -> int:
     lines = _log_lines(metric_log) if metric_log else []
     for line in lines[told:]:
-        found = line["validation_recall"]
-        log.info(
-            "  epoch %d: loss %.4f, %s%.1f s, %d ranks",
-            *(line["epoch"], line["loss"], "" if found is None else f"simulated-cold recall@10 {found:.4f}, "),
-            *(line["seconds"], line["ranks"]),
-        )
+        told_of = "simulated-cold loss {validation_loss:.4f}, recall@10 {validation_recall:.4f}, "
+        cold = told_of.format(**line) if line["validation_loss"] is not None else ""
+        log.info("  epoch {epoch}: loss {loss:.4f}, {cold}{seconds:.1f} s, {ranks} ranks".format(**line, cold=cold))
     return max(told, len(lines))
 
 

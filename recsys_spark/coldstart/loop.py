@@ -24,7 +24,7 @@ from recsys_spark.coldstart.loss import sampled_softmax
 from recsys_spark.coldstart.model import TwoTowers
 from recsys_spark.coldstart.ranks import Ranks
 from recsys_spark.coldstart.spec import TrainingSpec
-from recsys_spark.coldstart.validation import ColdTask, hits, recall
+from recsys_spark.coldstart.validation import ColdTask, Told, sums, told
 from recsys_spark.errors import TrainingError
 
 Step = Callable[[Batch], tf.Tensor]
@@ -62,7 +62,7 @@ class Training:
         return [*self.averages, *self.weights, *self.optimizer.accumulators]
 
     def fit(self, read: EpochReader, n_train: int, tasks: tuple[ColdTask, ...]) -> str:
-        """Train until the epochs are done or validation recall stops rising; keep the best epoch's averaged weights.
+        """Train until the epochs are done or validation loss stops falling; keep the best epoch's averaged weights.
 
         Args:
             read: (batch size, epoch) to this rank's batches.
@@ -73,7 +73,7 @@ class Training:
             The hash of the weights, equal on every rank.
 
         Raises:
-            TrainingError: there is nothing to train on, or the ranks disagree.
+            TrainingError: there is nothing to train on, the loss is no finite number, or the ranks disagree.
         """
         batch_size, n_steps = self._agreed_steps(n_train)
         epochs, patience = self.spec.schedule(n_steps)
@@ -108,35 +108,41 @@ class Training:
             _write_log(self.spec, progress)
         self.ranks.broadcast(self.state)
         epoch, best_epoch, best = self.ranks.share(
-            np.array([progress.epoch, progress.best_epoch, progress.best_recall])
+            np.array([progress.epoch, progress.best_epoch, progress.best_loss])
         ).tolist()
-        return replace(progress, epoch=int(epoch), best_epoch=int(best_epoch), best_recall=best)
+        return replace(progress, epoch=int(epoch), best_epoch=int(best_epoch), best_loss=best)
 
     def _epoch(self, progress: Progress, batches: islice[Batch], n_steps: int, tasks: tuple[ColdTask, ...]) -> Progress:
         started = time.monotonic()
         epoch = progress.epoch + 1
-        loss = self._train(batches, epoch) / n_steps
-        reached, digest = self._averaged(epoch, tasks)
-        # While nothing is found, or there is nothing to find, later weights are better; launch.kept_epoch knows.
-        improved = (reached or 0.0) > progress.best_recall or progress.best_recall == 0
+        loss = float(self.ranks.total(np.array(self._train(batches, epoch) / n_steps))) / self.ranks.size
+        found, digest = self._averaged(epoch, tasks)
+        losses = [loss, found.loss] if found else [loss]
+        if not np.isfinite(losses).all():
+            raise TrainingError(
+                f"epoch {epoch}: found losses of {losses}, expected finite numbers. Lower coldstart.learning_rate."
+            )
+        # With nothing to find, later weights are better; launch.kept_epoch knows.
+        improved = found is None or found.loss < progress.best_loss
         progress = replace(
             progress,
             epoch=epoch,
             best_epoch=epoch if improved else progress.best_epoch,
-            best_recall=max(reached or 0.0, progress.best_recall),
+            best_loss=min(found.loss, progress.best_loss) if found else progress.best_loss,
         )
         line = {
             "epoch": epoch,
-            "loss": float(self.ranks.total(np.array(loss))) / self.ranks.size,
-            "validation_recall": reached,
+            "loss": loss,
+            "validation_loss": found.loss if found else None,
+            "validation_recall": found.recall if found else None,
             "seconds": time.monotonic() - started,
             "ranks": self.ranks.size,
             "weights_sha256": digest,
         }
         return self._recorded(progress, line)
 
-    def _averaged(self, epoch: int, tasks: tuple[ColdTask, ...]) -> tuple[float | None, str]:
-        """Add the epoch's weights to the averages; returns these averages' recall and hash."""
+    def _averaged(self, epoch: int, tasks: tuple[ColdTask, ...]) -> tuple[Told | None, str]:
+        """Add the epoch's weights to the averages; returns what these tell of the tasks, and their hash."""
         trained = [weight.numpy() for weight in self.weights]
         if epoch == 1:
             _assign(self.averages, trained)
@@ -144,10 +150,10 @@ class Training:
             for average, weight in zip(self.averages, trained, strict=True):
                 average.assign(RECALLED * average + (1 - RECALLED) * weight)
         _assign(self.weights, self.averages)
-        found = self.ranks.total(np.stack([hits(self.model, task, self.known) for task in tasks]))
+        found = self.ranks.total(np.stack([sums(self.model, task, self.known) for task in tasks]))
         digest = self._agreed_hash()
         _assign(self.weights, trained)
-        return recall(found), digest
+        return told(found), digest
 
     def _train(self, batches: islice[Batch], epoch: int) -> float:
         """All steps of an epoch; returns the sum of this rank's losses."""

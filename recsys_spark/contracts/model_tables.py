@@ -242,11 +242,13 @@ TRAINING_LOG = Contract(
         F("epoch", "int", "from 1"),
         F("loss", "double", "mean training loss over all ranks"),
         F(
-            "validation_recall",
+            "validation_loss",
             "double",
-            "recall@10 on simulated-cold validation examples; null where none were held out",
+            "mean -log probability of the item of a simulated-cold example among its candidates; null where none were "
+            "held out",
             nullable=True,
         ),
+        F("validation_recall", "double", "recall@10 on the same examples", nullable=True),
         F("seconds", "double", "wall time of the epoch", unit="s"),
         F("ranks", "int", "training processes"),
         F("weights_sha256", "string", "hash of the weights, equal on every rank"),

@@ -186,8 +186,12 @@ def _weights(route_weights: Sequence[Row]) -> dict[str, Any]:
 
 
 def _training(log: Sequence[Row]) -> list[LineChart]:
-    """Loss by epoch, and validation recall where anything was held out."""
-    charts = {"Training loss": "loss", "Recall@10 on simulated-cold users and items": "validation_recall"}
+    """Loss by epoch, and what was told of simulated-cold examples where anything was held out."""
+    charts = {
+        "Training loss": "loss",
+        "Loss on simulated-cold users and items": "validation_loss",
+        "Recall@10 on simulated-cold users and items": "validation_recall",
+    }
     lines = {
         title: {str(r["epoch"]): Measured(r[column], r[column], r[column]) for r in known}
         for title, column in charts.items()

@@ -70,7 +70,7 @@ def test_every_user_and_item_of_the_lake_gets_a_vector(filled):
 def test_the_full_fold_trains_on_all_for_as_long_as_was_best_on_the_backtest_fold(job, rows):
     backtest = _fill(job.with_fold("backtest"), rows)
     materialize_dataset.run(backtest)
-    log = [dict(epoch=n, loss=1.0, validation_recall=r, weights_sha256="") for n, r in ((1, 0.2), (2, 0.5), (3, 0.4))]
+    log = [dict(epoch=n, loss=1.0, validation_loss=x, weights_sha256="") for n, x in ((1, 3.0), (2, 2.0), (3, 2.5))]
     backtest.write("training_log", rows("training_log", *log))
     full = _fill(job, rows)
     materialize_dataset.run(full)
@@ -79,7 +79,7 @@ def test_the_full_fold_trains_on_all_for_as_long_as_was_best_on_the_backtest_fol
     assert held_out > all_of_them == 0
     assert not full.read("training_items").where("is_held_out").count()
     log = full.read("training_log").orderBy("epoch").collect()
-    assert [(row["epoch"], row["validation_recall"]) for row in log] == [(1, None), (2, None)]
+    assert [(row["epoch"], row["validation_loss"]) for row in log] == [(1, None), (2, None)]
     assert launch.kept_epoch(log)["epoch"] == 2
 
 

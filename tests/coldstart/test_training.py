@@ -36,7 +36,7 @@ def test_the_planted_taste_is_found_for_new_users_and_items(once):
 def test_the_log_has_one_line_an_epoch_and_ends_with_equal_hashes(once):
     log = _log(once[0])
     assert [line["epoch"] for line in log] == list(range(1, len(log) + 1))
-    best = max(log, key=lambda line: line["validation_recall"])
+    best = min(log, key=lambda line: line["validation_loss"])
     assert once[1] == best["weights_sha256"]  # the weights of the best epoch are the ones that were exported
     assert launch.kept_epoch(log[::-1])["weights_sha256"] == once[1]
 
@@ -112,7 +112,7 @@ def test_where_nothing_is_found_the_last_epoch_is_kept(planted, tmp_path):
     spec = spec_of(planted, tmp_path, example_files=files, epochs=3, patience=1)
     digest = run(spec, Ranks())
     log = _log(spec)
-    assert [line["validation_recall"] for line in log] == [None, None, None]
+    assert [(line["validation_loss"], line["validation_recall"]) for line in log] == [(None, None)] * 3
     assert digest == log[-1]["weights_sha256"] == launch.kept_epoch(log)["weights_sha256"]
 
 
@@ -134,12 +134,18 @@ def test_what_is_kept_is_an_average_of_the_epochs(planted, tmp_path, monkeypatch
     assert digest == weights_sha256([tf.Variable(average) for average in ends[-1][1]])
 
 
-def test_the_kept_epoch_is_the_first_of_the_highest_recall():
-    log = [{"epoch": e, "validation_recall": r} for e, r in ((3, 0.2), (1, 0.1), (2, 0.2))]
+def test_the_kept_epoch_is_the_first_of_the_lowest_loss():
+    log = [{"epoch": e, "validation_loss": x} for e, x in ((3, 0.1), (1, 0.2), (2, 0.1))]
     assert launch.kept_epoch(log)["epoch"] == 2
-    assert launch.kept_epoch([{**line, "validation_recall": 0.0} for line in log])["epoch"] == 3
+    assert launch.kept_epoch([{**line, "validation_loss": None} for line in log])["epoch"] == 3
     with pytest.raises(TrainingError, match="training_log: found no rows"):
         launch.kept_epoch([])
+
+
+def test_a_loss_that_is_no_number_ends_the_training(planted, tmp_path):
+    spec = spec_of(planted, tmp_path, learning_rate=1e38, epochs=2)
+    with pytest.raises(TrainingError, match=r"epoch \d: found losses of .*nan.*\. Lower coldstart\.learning_rate"):
+        run(spec, Ranks())
 
 
 def test_nothing_to_train_on_is_one_clear_error(planted, tmp_path):

@@ -83,7 +83,9 @@ def test_every_section_shows_its_numbers():
         [metric("recsys", v, bucket=b) for b, v in (("all", 0.5), ("1", 0.25), (">10", 0.75))]
         + [metric("recsys", 0.5, name="ndcg"), metric("without deep", 0.4375, name="ndcg")]
         + [{**metric("recsys", 1 - 77 / 4321, name="full_list"), "n_users": 4321}],
-        training_log=[{"epoch": e, "loss": 1.0 / e, "validation_recall": 0.1 * e} for e in (1, 2)],
+        training_log=[
+            {"epoch": e, "loss": 1 / e, "validation_loss": 2 / e, "validation_recall": 0.1 * e} for e in (1, 2)
+        ],
         data_quality=[
             {"source_table": "events", "measure": m, "row_count": n}
             for m, n in (("input", 10), ("clean", 7), ("quarantined", 2), ("reason:price_nan", 2))
@@ -93,7 +95,17 @@ def test_every_section_shows_its_numbers():
             for s, w in (("content", 3.0), ("deep", 1.0))
         ],
     ).text
-    for expected in ("-0.0625", "75", "321", "Training loss", "reason:price_nan", "4,321", "77", "By number of inter"):
+    for expected in (
+        "-0.0625",
+        "75",
+        "321",
+        "Training loss",
+        "Loss on sim",
+        "reason:price_nan",
+        "4,321",
+        "77",
+        "By number of inter",
+    ):
         assert expected in text
 
 

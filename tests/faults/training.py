@@ -43,5 +43,5 @@ def wait_for(reached: Callable[[], bool], over: Callable[[], bool] = lambda: Fal
 
 
 def best(log: Sequence[Any]) -> float:
-    """The recall of the epoch that is kept; a line is a mapping or a row of training_log."""
-    return max(line["validation_recall"] for line in log)
+    """The validation loss of the epoch that is kept; a line is a mapping or a row of training_log."""
+    return min(line["validation_loss"] for line in log)
