@@ -15,7 +15,7 @@ LEAST_STEPS = 1500
 """Steps of a training whose epochs are not set."""
 FEWEST_EPOCHS, MOST_EPOCHS = 12, 60
 PATIENT_STEPS = 400
-"""Steps without a better validation recall, where the epochs of patience are not set."""
+"""Steps without a lower validation loss, where the epochs of patience are not set."""
 LEAST_PATIENCE = 3
 
 
@@ -95,7 +95,7 @@ class TrainingSpec(Spec):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def schedule(self, n_steps: int) -> tuple[int, int]:
-        """Epochs at most, and epochs without a better validation recall, for epochs of n_steps steps.
+        """Epochs at most, and epochs without a lower validation loss, for epochs of n_steps steps.
 
         An epoch of little data is few steps, after which weights have hardly moved and recall is mostly noise. What
         the spec leaves open is therefore counted in steps.

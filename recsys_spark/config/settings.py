@@ -138,7 +138,7 @@ class ColdStartSettings(Group):
     """Epochs at most; not set, as many as 1,500 steps need, 12 at least and 60 at most. In a refresh the full fold
     trains as many as were best on the backtest fold."""
     patience: Count | None = None
-    """Epochs without a better validation recall before training stops; not set, those of 400 steps, 3 at least."""
+    """Epochs without a lower validation loss before training stops; not set, those of 400 steps, 3 at least."""
     learning_rate: Positive = 0.3
     temperature: Positive = 0.05
     content_only_share: Share = 0.3

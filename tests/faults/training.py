@@ -10,6 +10,8 @@ from typing import Any
 
 import psutil
 
+from recsys_spark.coldstart.launch import kept_epoch
+
 SECONDS = 60
 """Within these, all processes of a training of which one was killed have ended."""
 LONG = 900
@@ -43,5 +45,6 @@ def wait_for(reached: Callable[[], bool], over: Callable[[], bool] = lambda: Fal
 
 
 def best(log: Sequence[Any]) -> float:
-    """The validation loss of the epoch that is kept; a line is a mapping or a row of training_log."""
-    return min(line["validation_loss"] for line in log)
+    """The loss of the epoch that is kept, in validation where there was one; a line is a mapping or a row."""
+    kept = kept_epoch(log)
+    return kept["loss"] if kept["validation_loss"] is None else kept["validation_loss"]
