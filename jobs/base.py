@@ -24,7 +24,7 @@ NEEDED = (
     *(name for name, contract in ALL_TABLES.items() if contract.learned),
 )
 """Tables without which a release cannot be brought up to date."""
-CHANGED = ("blocks", "boosts", "item_neighbours")
+CHANGED = ("blocks", "boosts", "item_neighbours", "training_log")
 """Those of NEEDED that earlier versions made with other columns."""
 LOOKS_AT_ALL = ("similar_users",)
 """Scorers whose rows of one user hang on what others did since."""

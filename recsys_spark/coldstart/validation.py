@@ -84,7 +84,7 @@ def sums(model: TwoTowers, task: ColdTask, known: np.ndarray) -> np.ndarray:
 
 def told(found: np.ndarray) -> Told | None:
     """What :func:`sums` [tasks, 3], added over the ranks, come to; None where no task has examples."""
-    means = [sums[:2] / sums[2] for sums in found if sums[2]]
+    means = [row[:2] / row[2] for row in found if row[2]]
     return Told(*np.mean(means, axis=0).tolist()) if means else None
 
 

@@ -93,6 +93,7 @@ EARLIER = {
     "blocks": "block string, start int, width int",
     "boosts": "user_id string, item_id string, scorer string, value double",
     "item_neighbours": "item_id string, other_id string, similarity double",
+    "training_log": "epoch int, loss double, validation_recall double, weights_sha256 string",
 }
 """Columns of tables as earlier versions of the program laid them out."""
 STATISTICS = {"boosts": {"delta.dataSkippingStatsColumns": "item_id,scorer,value"}}
