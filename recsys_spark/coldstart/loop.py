@@ -144,11 +144,9 @@ class Training:
     def _averaged(self, epoch: int, tasks: tuple[ColdTask, ...]) -> tuple[Told | None, str]:
         """Add the epoch's weights to the averages; returns what these tell of the tasks, and their hash."""
         trained = [weight.numpy() for weight in self.weights]
-        if epoch == 1:
-            _assign(self.averages, trained)
-        else:
-            for average, weight in zip(self.averages, trained, strict=True):
-                average.assign(RECALLED * average + (1 - RECALLED) * weight)
+        recalled = RECALLED if epoch > 1 else 0.0
+        for average, weight in zip(self.averages, trained, strict=True):
+            average.assign(recalled * average + (1 - recalled) * weight)
         _assign(self.weights, self.averages)
         found = self.ranks.total(np.stack([sums(self.model, task, self.known) for task in tasks]))
         digest = self._agreed_hash()

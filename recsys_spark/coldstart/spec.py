@@ -97,7 +97,7 @@ class TrainingSpec(Spec):
     def schedule(self, n_steps: int) -> tuple[int, int]:
         """Epochs at most, and epochs without a lower validation loss, for epochs of n_steps steps.
 
-        An epoch of little data is few steps, after which weights have hardly moved and recall is mostly noise. What
+        An epoch of little data is few steps, after which weights have hardly moved and validation tells little. What
         the spec leaves open is therefore counted in steps.
         """
         epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, ceil(LEAST_STEPS / n_steps)))

@@ -192,12 +192,13 @@ def _training(log: Sequence[Row]) -> list[LineChart]:
         "Loss on simulated-cold users and items": "validation_loss",
         "Recall@10 on simulated-cold users and items": "validation_recall",
     }
-    lines = {
-        title: {str(r["epoch"]): Measured(r[column], r[column], r[column]) for r in known}
+    epochs = sorted(log, key=lambda r: r["epoch"])
+    names = [str(r["epoch"]) for r in epochs]
+    return [
+        line_chart(title, names, {title: [Measured(r[column], r[column], r[column]) for r in epochs]})
         for title, column in charts.items()
-        if (known := [r for r in sorted(log, key=lambda r: r["epoch"]) if r[column] is not None])
-    }
-    return [line_chart(title, list(line), {title: list(line.values())}) for title, line in lines.items()]
+        if epochs and epochs[0][column] is not None
+    ]
 
 
 def _quality(rows: Sequence[Row]) -> list[dict[str, Any]]:
