@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from recsys_spark.blocks.layout import PREDICTED
-from recsys_spark.blocks.maps import CAPPED_AT, item_penalty, saturated
+from recsys_spark.blocks.maps import demand_target, item_penalty
 from recsys_spark.config.settings import BlockSettings
 from recsys_spark.kernels.arrow import csr_rows, matrix
 from recsys_spark.kernels.draw import parts_of
@@ -62,10 +62,8 @@ def _targets(
     spans = [range(layout[name][0], sum(layout[name])) for name in PREDICTED if name in layout]
     places = np.array([place for span in spans for place in span], np.int64)
     target = vectors.astype(np.float64)
-    n_users, recent = (items[name].to_numpy().astype(float) for name in ("n_users", "popularity"))
-    if "popularity" in layout and len(items):
-        cap = float(np.quantile(n_users, CAPPED_AT))
-        target[:, layout["popularity"][0]] = np.minimum(n_users, cap) / cap
-    if "trend" in layout and len(items):
-        target[:, layout["trend"][0]] = saturated(recent, max(float(recent.mean()), 1e-9))
+    for block, column in (("popularity", "n_users"), ("trend", "popularity")):
+        if block in layout and len(items):
+            count = items[column].to_numpy().astype(float)
+            target[:, layout[block][0]] = demand_target(count, float(count.mean()) or 1.0)
     return target[:, places], places

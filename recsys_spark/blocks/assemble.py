@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.blocks.layout import Layout
-from recsys_spark.blocks.maps import CAPPED_AT, AttributeMap, saturated
+from recsys_spark.blocks.maps import AttributeMap, demand_target
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.arrow import csr_rows, list_column, padded
@@ -48,7 +48,9 @@ def item_targets(
     The target holds the blocks of ``layout.predicted`` side by side. Runs a small Spark job.
     """
     taken = item_vectors.where("n_users > 0")
-    cap, mean = taken.agg(F.percentile("n_users", CAPPED_AT), significant(F.avg("popularity"), 9)).collect()[0]
+    wanted = ("n_users", "popularity")
+    means = taken.agg(*[significant(F.avg(name), 9).alias(name) for name in wanted]).collect()[0]
+    of_all, lately = (demand_target(F.col(name), means[name] or 1.0) for name in wanted)
     known = taken
     for learned in (item_factors, item_svd, log_odds):
         known = known.join(learned, on="item_id", how="left")
@@ -57,9 +59,8 @@ def item_targets(
         "factors": F.col("factors"),
         "svd": F.col("svd"),
         "demographic": F.col("log_odds"),
-        # Two views of demand: one tells bestsellers apart, the other says who is wanted by more than a few.
-        "popularity": F.array((F.least("n_users", F.lit(cap or 1.0)) / F.lit(cap or 1.0)).cast("float")),
-        "trend": F.array(saturated(F.col("popularity"), mean or 1.0).cast("float")),
+        "popularity": F.array(of_all.cast("float")),
+        "trend": F.array(lately.cast("float")),
     }
     empty = F.array().cast("array<float>")
     target = F.concat(empty, *[parts[name] for name, width in layout.predicted.items() if width])

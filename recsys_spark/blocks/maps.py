@@ -24,8 +24,6 @@ RIDGE_GROWTH = 0.4
 """Penalty of plain features for each square root of an item."""
 RELIEF = {"demographic": 0.25}
 """Blocks whose targets are held back less."""
-CAPPED_AT = 0.97
-"""The target for popularity is n / cap, at most 1; the cap is this quantile of n."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +71,11 @@ def item_penalty(paired: np.ndarray, widths: Mapping[str, int], n_items: int, se
     return by_feature[:, None] * np.array(relief)
 
 
-def saturated(count: Count, mean: float) -> Count:
-    """The target for trend: n / (n + mean n).
+def demand_target(count: Count, mean: float) -> Count:
+    """The target for popularity and trend: sqrt(n / mean n), with the mean over the items that have events.
 
-    A map learned on it looks for items that many want; neither the few bestsellers nor the many that hardly anyone
-    wants decide it.
+    Least squares trust all targets alike, but counts vary the more the larger they are, and their square roots about
+    equally (Bartlett 1936, "The square root transformation in analysis of variance"): neither the few bestsellers nor
+    the many that hardly anyone wants decide the map. The mean makes the targets of two folds alike.
     """
-    return count / (count + mean)
+    return (count / mean) ** 0.5

@@ -30,8 +30,8 @@ def test_what_goes_with_the_attributes_is_predicted_and_the_rest_is_zero(items):
     found = as_new(items, LAYOUT, np.zeros(2, bool), LOOSE)
     kind = np.arange(60) % 2
     np.testing.assert_allclose(found[:, :2], np.column_stack([1.0 - kind, kind]), atol=1e-3)
-    # n / cap, where the cap is 30.
-    np.testing.assert_allclose(found[:, 2], np.where(kind == 0, 1, 2 / 30), atol=1e-3)
+    # sqrt(n / mean n), where the mean is 16.
+    np.testing.assert_allclose(found[:, 2], np.sqrt(np.where(kind == 0, 30, 2) / 16), atol=1e-3)
     assert not found[:, 3:].any()
 
 

@@ -172,7 +172,7 @@ def test_pairs_boost_only_through_features_that_are_pairs(inputs):
 def test_popularity_of_a_new_item_is_what_its_attributes_predict(scores):
     score = scores[0]
     assert score("bare", "gel1", "popularity") == pytest.approx(np.log1p(2), rel=1e-4)
-    # n / cap of the items of its kind, all of which two users took.
+    # sqrt(n / mean n) of the items of its kind, all of which two users took.
     assert score("bare", "new_gel", "popularity") == pytest.approx(1.0, abs=0.03)
 
 
