@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from pyspark.sql import functions as F
 
-from recsys_spark.blocks.maps import fit_map, item_penalty
+from recsys_spark.blocks.maps import demand_target, fit_map, item_penalty
 from recsys_spark.config.settings import BlockSettings
 from tests.frames import local_frame
 
@@ -54,3 +55,11 @@ def test_an_id_without_attributes_gets_the_mean(spark, targets):
     frame = local_frame(spark, rows, "item_id string, feature_idx array<int>, target array<float>")
     found = fit_map(frame, "item_id", targets, np.ones((1, targets)), 100)
     np.testing.assert_allclose(found.predict(sp.csr_matrix((1, 1))), [[1.0, 3.0][:targets]])
+
+
+def test_demand_is_a_root_of_the_share_of_the_mean_in_spark_and_in_numpy(spark):
+    counts = np.array([0.0, 1.0, 4.0, 16.0])
+    frame = local_frame(spark, [(n,) for n in counts.tolist()], "n double")
+    found = [row[0] for row in frame.orderBy("n").select(demand_target(F.col("n"), 4.0)).collect()]
+    np.testing.assert_allclose(found, [0.0, 0.5, 1.0, 2.0])
+    np.testing.assert_allclose(demand_target(counts, 4.0), found)
