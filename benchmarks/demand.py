@@ -2,8 +2,8 @@
 
     python -m benchmarks.demand --conf CONF --set lake.path=LAKE
 
-A fifth of the known items of a lake is hidden at a time, SPLITS times. A ridge map as build_blocks fits it, learned on
-some function of the demand for the others, predicts the hidden ones. The ten highest predictions are one list for
+A fifth of the known items of a lake is hidden at a time, a hundred times. A ridge map as build_blocks fits it, learned
+on some function of the demand for the others, predicts the hidden ones. The ten highest predictions are one list for
 everybody, which is judged by what each user took of the hidden items.
 """
 
