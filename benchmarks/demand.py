@@ -21,14 +21,13 @@ from rich.table import Table
 from jobs.build_blocks import inputs_of
 from jobs.command import run_job
 from jobs.context import Job
-from recsys_spark.blocks.maps import demand_target, item_penalty
+from recsys_spark.blocks.maps import DEMAND, demand_target, item_penalty
 from recsys_spark.kernels.arrow import csr_rows, positions_in
 from recsys_spark.kernels.ridge import ridge
+from recsys_spark.rank.examples import DISCOUNT, K
 
 SPLITS = 100
 HIDDEN = 0.2
-K = 10
-DISCOUNT = 1 / np.log2(np.arange(2, K + 2))
 Target = Callable[[np.ndarray], np.ndarray]
 TARGETS: Mapping[str, Target] = {
     "square root (in use)": lambda n: demand_target(n, float(n.mean())),
@@ -50,7 +49,7 @@ def run(job: Job) -> None:
     shown = Table("target", *[f"ndcg@{K} {when}, beside the first" for when in ("of all time", "lately")])
     found = [
         judged(held, items[name].to_numpy().astype(float), taken, penalty, list(TARGETS.values()))
-        for name in ("n_users", "popularity")
+        for name in DEMAND.values()
     ]
     for place, name in enumerate(TARGETS):
         shown.add_row(name, *[_beside(ndcg, place) for ndcg in found])

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from recsys_spark.blocks.layout import PREDICTED
-from recsys_spark.blocks.maps import demand_target, item_penalty
+from recsys_spark.blocks.maps import DEMAND, demand_target, item_penalty
 from recsys_spark.config.settings import BlockSettings
 from recsys_spark.kernels.arrow import csr_rows, matrix
 from recsys_spark.kernels.draw import parts_of
@@ -62,7 +62,7 @@ def _targets(
     spans = [range(layout[name][0], sum(layout[name])) for name in PREDICTED if name in layout]
     places = np.array([place for span in spans for place in span], np.int64)
     target = vectors.astype(np.float64)
-    for block, column in (("popularity", "n_users"), ("trend", "popularity")):
+    for block, column in DEMAND.items():
         if block in layout and len(items):
             count = items[column].to_numpy().astype(float)
             target[:, layout[block][0]] = demand_target(count, float(count.mean()) or 1.0)

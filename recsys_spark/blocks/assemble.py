@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.blocks.layout import Layout
-from recsys_spark.blocks.maps import AttributeMap, demand_target
+from recsys_spark.blocks.maps import DEMAND, AttributeMap, demand_target
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.kernels.arrow import csr_rows, list_column, padded
@@ -48,9 +48,8 @@ def item_targets(
     The target holds the blocks of ``layout.predicted`` side by side. Runs a small Spark job.
     """
     taken = item_vectors.where("n_users > 0")
-    wanted = ("n_users", "popularity")
-    means = taken.agg(*[significant(F.avg(name), 9).alias(name) for name in wanted]).collect()[0]
-    of_all, lately = (demand_target(F.col(name), means[name] or 1.0) for name in wanted)
+    means = taken.agg(*[significant(F.avg(count), 9).alias(count) for count in DEMAND.values()]).collect()[0]
+    demand = {block: demand_target(F.col(count), means[count] or 1.0) for block, count in DEMAND.items()}
     known = taken
     for learned in (item_factors, item_svd, log_odds):
         known = known.join(learned, on="item_id", how="left")
@@ -59,8 +58,7 @@ def item_targets(
         "factors": F.col("factors"),
         "svd": F.col("svd"),
         "demographic": F.col("log_odds"),
-        "popularity": F.array(of_all.cast("float")),
-        "trend": F.array(lately.cast("float")),
+        **{block: F.array(target.cast("float")) for block, target in demand.items()},
     }
     empty = F.array().cast("array<float>")
     target = F.concat(empty, *[parts[name] for name, width in layout.predicted.items() if width])

@@ -24,6 +24,8 @@ RIDGE_GROWTH = 0.4
 """Penalty of plain features for each square root of an item."""
 RELIEF = {"demographic": 0.25}
 """Blocks whose targets are held back less."""
+DEMAND: Mapping[str, str] = {"popularity": "n_users", "trend": "popularity"}
+"""Blocks that tell demand, of all time and lately, and the counts of item_vectors that they are learned from."""
 
 
 @dataclass(frozen=True)
