@@ -33,3 +33,11 @@ def item_group() -> Column:
 def session_key() -> Column:
     """What tells one user's sessions apart: the session's id, else the day (UTC)."""
     return F.coalesce(F.col("session_id"), F.to_date("ts").cast("string"))
+
+
+def session_number() -> Column:
+    """64 bits of ``session_key``, to tell sessions apart by where names would be carried along for nothing else.
+
+    Two sessions of one user who has 10,000 are taken for one in 3 of 10¹² such users.
+    """
+    return F.xxhash64(session_key())

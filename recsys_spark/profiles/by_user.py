@@ -81,9 +81,10 @@ def _activity(sessions: pa.Table, n_users: int) -> dict[str, pa.Array]:
     def total(name: str) -> np.ndarray:
         return np.bincount(user, sessions[name].to_numpy(), n_users)
 
-    names, different = ranked(sessions["session"])
+    session = sessions["session"].combine_chunks().dictionary_encode()
+    n_different = max(len(session.dictionary), 1)
     # A session with events on two platforms has two rows.
-    owner, _ = np.divmod(np.unique(user * np.int64(len(different)) + names), max(len(different), 1))
+    owner = np.unique(user * np.int64(n_different) + session.indices.to_numpy()) // n_different
     last = np.full(n_users, np.iinfo(np.int64).min)
     np.maximum.at(last, user, sessions["last_ts"].cast(pa.int64()).to_numpy())
     figures = {

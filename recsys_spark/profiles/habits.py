@@ -11,7 +11,7 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.kernels.event_columns import age_days, decay, session_key
+from recsys_spark.kernels.event_columns import age_days, decay, session_number
 from recsys_spark.profiles.by_user import FIELDS, summed_by_user
 
 MIN_TERM_LENGTH = 2
@@ -44,15 +44,32 @@ def habits(
 
 
 def sessions(events: DataFrame) -> DataFrame:
-    """Counts and sums per user_id, session and platform: a few rows where events are many."""
+    """Counts and sums per user_id, session and platform: a few rows where events are many.
+
+    Events lie in no order that a user's would be together in, so that a task finds few of one session; they are
+    shuffled first instead of being added up by a task before.
+    """
     is_purchase = F.col("event_type") == "purchase"
     paid = F.when(is_purchase, F.coalesce(F.col("quantity") * F.col("price"), F.lit(0.0))).otherwise(0.0)
-    return events.groupBy("user_id", session_key().alias("session"), "platform").agg(
-        F.count("*").alias("n_events"),
-        F.sum(is_purchase.cast("bigint")).alias("n_purchases"),
-        F.max("ts").alias("last_ts"),
-        F.sum(paid).alias("spend"),
-        F.sum(F.coalesce("dwell_seconds", F.lit(0.0))).alias("dwell_seconds"),
+    needed = events.select(
+        "user_id",
+        session_number().alias("session"),
+        "platform",
+        is_purchase.cast("bigint").alias("bought"),
+        "ts",
+        paid.alias("paid"),
+        F.coalesce("dwell_seconds", F.lit(0.0)).alias("dwell"),
+    )
+    return (
+        needed.repartition("user_id")
+        .groupBy("user_id", "session", "platform")
+        .agg(
+            F.count("*").alias("n_events"),
+            F.sum("bought").alias("n_purchases"),
+            F.max("ts").alias("last_ts"),
+            F.sum("paid").alias("spend"),
+            F.sum("dwell").alias("dwell_seconds"),
+        )
     )
 
 

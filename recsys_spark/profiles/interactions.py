@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.kernels.bins import significant
-from recsys_spark.kernels.event_columns import decay, session_key
+from recsys_spark.kernels.event_columns import decay, session_number
 
 MAX_QUANTITY_FACTOR = 3.0
 """Seven pieces and more count alike: a bulk order is no seven-fold liking."""
@@ -40,7 +40,12 @@ def interactions(
     )
     bought = (F.col("event_type") == "purchase").cast("bigint")
     met = events.where(F.col("item_id").isNotNull()).select(
-        "user_id", "item_id", session_key().alias("session"), strength.alias("strength"), bought.alias("bought"), "ts"
+        "user_id",
+        "item_id",
+        session_number().alias("session"),
+        strength.alias("strength"),
+        bought.alias("bought"),
+        "ts",
     )
     return _by_pair(_by_session(met))
 

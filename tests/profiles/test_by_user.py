@@ -10,7 +10,7 @@ def words_of(*users):
     kinds = {
         "n_events": pa.int64(),
         "n_purchases": pa.int64(),
-        "session": pa.string(),
+        "session": pa.int64(),
         "platform": pa.string(),
         "last_ts": pa.timestamp("us", "UTC"),
         "spend": pa.float64(),
