@@ -56,7 +56,8 @@ def _whole_users(batches: Iterable[pa.RecordBatch], least: int) -> Iterator[pa.T
 def _summed(rows: pa.Table) -> pa.RecordBatch:
     """Rows of whole users, in the order of users, as one row of FIELDS each."""
     users = rows["user_id"].combine_chunks().dictionary_encode()
-    placed, n_users = rows.append_column("user", users.indices), len(users.dictionary)
+    # 64 bits, since users are multiplied by what they did: 50,000 users of a session each are more than 32 hold.
+    placed, n_users = rows.append_column("user", users.indices.cast(pa.int64())), len(users.dictionary)
     sessions, words, met = (_where_known(placed, figure) for figure in ("n_events", "recency", "strength"))
     columns = {
         "user_id": users.dictionary,
@@ -84,7 +85,7 @@ def _activity(sessions: pa.Table, n_users: int) -> dict[str, pa.Array]:
     session = sessions["session"].combine_chunks().dictionary_encode()
     n_different = max(len(session.dictionary), 1)
     # A session with events on two platforms has two rows.
-    owner = np.unique(user * np.int64(n_different) + session.indices.to_numpy()) // n_different
+    owner = np.unique(user * n_different + session.indices.to_numpy()) // n_different
     last = np.full(n_users, np.iinfo(np.int64).min)
     np.maximum.at(last, user, sessions["last_ts"].cast(pa.int64()).to_numpy())
     figures = {
@@ -125,7 +126,7 @@ def _heaviest(rows: pa.Table, name: str, weight: str, count: int) -> tuple[np.nd
     named = _where_known(rows, name)
     names, different = ranked(named[name])
     n_different = max(len(different), 1)
-    pairs, pair_of = np.unique(named["user"].to_numpy() * np.int64(n_different) + names, return_inverse=True)
+    pairs, pair_of = np.unique(named["user"].to_numpy() * n_different + names, return_inverse=True)
     weights = significant_values(np.bincount(pair_of, named[weight].to_numpy(), len(pairs)), 9)
     user, names = np.divmod(pairs[weights > 0], n_different)
     weights = weights[weights > 0]
