@@ -189,7 +189,7 @@ def _taste(pairs: DataFrame, items: DataFrame) -> list[DataFrame]:
 
 
 def _query_terms(events: DataFrame) -> DataFrame:
-    words = F.explode(F.split(F.lower("query_text"), r"[^\p{L}\p{N}]+")).alias("name")
+    words = F.explode(F.split(F.lower("query_text"), r"[^\p{L}\p{M}\p{N}]+")).alias("name")
     terms = events.where("query_text IS NOT NULL").select("user_id", words, _decay("ts").alias("weight"))
     weights = terms.where(F.length("name") >= 2).groupBy("user_id", "name").agg(F.sum("weight").alias("weight"))
     return _largest(weights, 50, "query_terms", share=False)

@@ -19,9 +19,11 @@ from jobs.context import Job, log
 from jobs.pipeline import REFRESH, UPDATE, require_same_start, run_steps
 from recsys_spark.coldstart.launch import kept_epoch
 from recsys_spark.config.load import settings_json
-from recsys_spark.contracts import ALL_TABLES
+from recsys_spark.contracts import ALL_TABLES, table
+from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.evaluate.audit import headline
 from recsys_spark.lake import Release, publish, refuse, require_not_ended, title_of
+from recsys_spark.rank.shelves import shelf_items
 
 OUTPUTS = ("releases",)
 
@@ -34,6 +36,7 @@ def run(job: Job) -> None:
         log.info("run %s was published before; nothing to do", job.run_id)
         return
     job = with_base(job)
+    _require_shelves(job)
     job = run_steps(job, UPDATE if job.base else REFRESH)
     release = _release(job)
     found = audit(job)
@@ -43,6 +46,12 @@ def run(job: Job) -> None:
     require_not_ended(job.lake, job.run_id)
     publish(job.lake, release, job.commit)
     log.info("published release %s as of %s", job.run_id, job.commit.as_of)
+
+
+def _require_shelves(job: Job) -> None:
+    """A filter that is no condition is told before the first step; the last one is the first to use it."""
+    items, item_vectors = (job.spark.createDataFrame([], spark_schema(table(n))) for n in ("items", "item_vectors"))
+    shelf_items(items, item_vectors, job.settings.rank.shelves)
 
 
 def _release(job: Job) -> Release:

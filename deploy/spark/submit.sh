@@ -27,7 +27,7 @@ mkdir -p build
 package=$("${PYTHON:-python3}" - <<'PY'
 import hashlib, os, pathlib, zipfile
 made = pathlib.Path(f"build/{os.getpid()}.part")
-with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
     for room in ("jobs", "recsys_spark"):
         for path in sorted(pathlib.Path(room).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:

@@ -11,6 +11,8 @@ from recsys_spark.config.secret import check_reference
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""What NumPy takes for a seed."""
 Reference = Annotated[str, AfterValidator(check_reference)]
 """Where a secret is: env:NAME or scope:SCOPE/KEY."""
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from recsys_spark.config.group import Count, Group, Positive, Reference, Share
+from recsys_spark.config.group import Count, Group, Positive, Reference, Seed, Share
 from recsys_spark.config.source import SourceSettings
+
+EVENT_TYPE = r"^[a-z][a-z0-9_]{0,62}\z"
+"""What names a kind of event, as cleaning leaves it."""
+EventType = Annotated[str, Field(pattern=EVENT_TYPE)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class LakeSettings(Group):
@@ -50,7 +55,7 @@ class SparkSettings(Group):
 class CleaningSettings(Group):
     """What is refused, capped, dropped or filled."""
 
-    future_tolerance_hours: Annotated[float, Field(ge=0)] = 24.0
+    future_tolerance_hours: Annotated[float, Field(ge=0, le=87_600)] = 24.0
     """Events later than as-of plus this are refused."""
     max_quantity: Positive = 100.0
     quantity_action: Literal["cap", "quarantine"] = "cap"
@@ -73,8 +78,8 @@ class CleaningSettings(Group):
 class ProfileSettings(Group):
     """How behaviour becomes profiles."""
 
-    event_weights: dict[str, float] = {"view": 0.1, "search": 0.1, "cart": 0.4, "purchase": 1.0}
-    default_event_weight: Annotated[float, Field(ge=0)] = 0.1
+    event_weights: dict[EventType, Weight] = {"view": 0.1, "search": 0.1, "cart": 0.4, "purchase": 1.0}
+    default_event_weight: Weight = 0.1
     """Weight of event types that event_weights does not name."""
     dwell_weight: Annotated[float, Field(ge=0)] = 0.1
     """A view's weight grows by this times log(1 + dwell_seconds / 30)."""
@@ -128,7 +133,7 @@ class ColdStartSettings(Group):
 
     enabled: bool = True
     width: Annotated[int, Field(ge=4, le=1024)] = 64
-    hidden: tuple[int, ...] = (128,)
+    hidden: tuple[Count, ...] = (128,)
     history_length: Count = 20
     attribute_length: Count = 16
     item_feature_length: Count = 32
@@ -151,19 +156,27 @@ class ColdStartSettings(Group):
     """Users and items that training makes simulated-cold for early stopping; none on the full fold of a refresh."""
     processes: Count = 1
     launcher: Literal["auto", "horovodrun", "single", "spark"] = "auto"
-    """auto: horovodrun where Horovod is installed, else a single process."""
+    """auto: horovodrun where Horovod is installed, else a single process. spark: ranks on the executors, for a lake
+    in a folder that all machines mount; all others train on the driver's machine."""
     timeout_minutes: Positive = 60.0
-    seed: int = 0
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _processes_have_something_to_tell_apart(self) -> ColdStartSettings:
+        # The other rows of a process's batch are what each of its rows is told apart from.
+        if self.batch_size < 2 * self.processes:
+            raise ValueError(
+                f"batch_size {self.batch_size} gives each of {self.processes} processes less than two examples a "
+                f"step, and one alone teaches nothing; expected batch_size of {2 * self.processes} or more, or fewer "
+                "processes"
+            )
+        return self
 
 
+Dense = Literal["factors", "svd", "demographic", "popularity", "trend", "moment", "deep"]
+"""The scorers that are blocks of the scoring vectors, in the order of their places."""
 Scorer = Literal[
-    "factors",
-    "svd",
-    "demographic",
-    "popularity",
-    "trend",
-    "moment",
-    "deep",
+    Dense,
     "habit",
     "recent",
     "repeat",
@@ -182,6 +195,7 @@ class BlockSettings(Group):
     """Which scorers there are, and their sizes."""
 
     enabled: tuple[Scorer, ...] = tuple(scorer for scorer in get_args(Scorer) if scorer not in FOR_COMPARISON)
+    """At least one of them a block of the scoring vectors, or there would be nothing to search."""
     content_prior: Positive | None = None
     """Pseudo-interactions behind a lift: the larger, the less a few purchases say about taste. Chosen if not set."""
     content_per_user: Count = 100
@@ -226,6 +240,13 @@ class BlockSettings(Group):
     """Pairs of users and items that the repeat model is learned from at most, on the driver."""
     boosts_per_user: Count = 300
 
+    @field_validator("enabled")
+    @classmethod
+    def _vectors_hold_a_block(cls, enabled: tuple[Scorer, ...]) -> tuple[Scorer, ...]:
+        if not set(enabled) & set(get_args(Dense)):
+            raise ValueError(f"items would have no vectors to search; add at least one of {', '.join(get_args(Dense))}")
+        return enabled
+
 
 class ShelfSettings(Group):
     """A named list: which items, how many, and whether what was bought may come again."""
@@ -244,7 +265,7 @@ class ShelfSettings(Group):
 class RankSettings(Group):
     """Lists and audiences."""
 
-    shelves: tuple[ShelfSettings, ...] = (
+    shelves: Annotated[tuple[ShelfSettings, ...], Field(min_length=1)] = (
         ShelfSettings(name="for_you"),
         ShelfSettings(name="established", filter="item_group = 'established'"),
         ShelfSettings(name="new_arrivals", filter="item_group = 'new'"),
@@ -286,7 +307,7 @@ class BacktestSettings(Group):
     bootstrap: Count = 200
     use_trials: bool = True
     """Whether settings that this file leaves open come from the chosen trial of `recsys backtest --trial-minutes`."""
-    seed: int = 0
+    seed: Seed = 0
 
 
 class RefreshSettings(Group):
@@ -295,7 +316,7 @@ class RefreshSettings(Group):
     full_every_days: Positive | None = None
     """A refresh within so many days of the as-of time of the last full one is an update: it describes and scores the
     users and items that changed, with what the full one learned. Unset, every refresh is a full one."""
-    late_days: Annotated[float, Field(ge=0)] = 3.0
+    late_days: Annotated[float, Field(ge=0, le=3_650)] = 3.0
     """An update takes events up to so many days older than the release it brings up to date; later ones wait for the
     next full refresh."""
 

@@ -10,6 +10,7 @@ from recsys_spark.events.knn import nearest_fillers
 from recsys_spark.events.numbers import NUMBERS, PRICE, per_name
 from recsys_spark.events.quality import CHANGES
 from recsys_spark.events.rules import with_reason
+from recsys_spark.kernels.bins import significant
 
 _NAMES = "_names"
 _FILLERS = "_fillers"
@@ -25,7 +26,8 @@ def with_incomplete_refused(frame: DataFrame) -> DataFrame:
 def with_filled(frame: DataFrame, key: str, settings: CleaningSettings) -> DataFrame:
     """Fill NUMBERS as ``settings.fill_measures`` says and note ``filled:NAME`` in CHANGES.
 
-    Names are those that any accepted row has; statistics are taken over the accepted rows.
+    Names are those that any accepted row has; statistics are taken over the accepted rows, and rounded so that the
+    order of rows does not decide: a mean to nine significant digits, the numbers that a median is of to five.
     """
     method = settings.fill_measures
     if method in ("none", "drop"):
@@ -35,8 +37,8 @@ def with_filled(frame: DataFrame, key: str, settings: CleaningSettings) -> DataF
         return _apply(frame.join(fillers, key, how="left"))
     statistic = {
         "constant": F.max(F.lit(settings.fill_constant)),
-        "mean": F.avg("number"),
-        "median": F.percentile_approx("number", 0.5, 10_000),
+        "mean": significant(F.avg("number"), 9),
+        "median": F.percentile(significant(F.col("number"), 5), 0.5),
     }[method]
     return _apply(frame.crossJoin(F.broadcast(per_name(frame, statistic, _FILLERS))))
 

@@ -7,14 +7,12 @@ from datetime import datetime, timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.config.settings import CleaningSettings
+from recsys_spark.config.settings import EVENT_TYPE, CleaningSettings
 from recsys_spark.contracts.raw import UNPARSED
 from recsys_spark.events.typed import RAW, REPLACEMENT
 
 REASONS = "_reasons"
 """Names of the rules that the row broke; empty for a row that stays."""
-
-EVENT_TYPE_PATTERN = "^[a-z][a-z0-9_]{0,62}$"
 
 Rules = dict[str, Column]
 
@@ -28,7 +26,7 @@ def event_rules(as_of: datetime, settings: CleaningSettings) -> Rules:
         "item_id_not_utf8": _not_utf8("item_id"),
         "item_id_missing": F.col("item_id").isNull() & ~F.col("event_type").eqNullSafe("search"),
         "event_type_missing": F.coalesce(F.col("event_type"), F.lit("")) == "",
-        "event_type_malformed": (F.col("event_type") != "") & ~F.col("event_type").rlike(EVENT_TYPE_PATTERN),
+        "event_type_malformed": (F.col("event_type") != "") & ~F.col("event_type").rlike(EVENT_TYPE),
         "ts_missing": _raw_blank("ts"),
         "ts_unparsable": _unparsable("ts"),
         "ts_future": F.col("ts") > F.lit(too_late),

@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.events.numbers import NUMBERS, PRICE, per_name
+from recsys_spark.kernels.bins import significant
 
 _SHIFT, _SPREAD = "_shift", "_spread"
 
@@ -16,12 +17,12 @@ def with_scaled(frame: DataFrame, method: str) -> DataFrame:
     Args:
         frame: rows with NUMBERS.
         method: none; standard, (x - mean) / population deviation; or minmax, (x - min) / (max - min). A measure with
-            one value alone becomes 0.
+            one value alone becomes 0. Mean and deviation have nine digits, so that the order of rows does not decide.
     """
     if method == "none":
         return frame
     shift, spread = {
-        "standard": (F.avg("number"), F.stddev_pop("number")),
+        "standard": (significant(F.avg("number"), 9), significant(F.stddev_pop("number"), 9)),
         "minmax": (F.min("number"), F.max("number") - F.min("number")),
     }[method]
     both = F.struct(shift.alias(_SHIFT), spread.alias(_SPREAD))

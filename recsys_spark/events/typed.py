@@ -21,7 +21,7 @@ def typed_events(raw: DataFrame) -> DataFrame:
         *_origin(raw),
         as_id(raw, "user_id"),
         as_id(raw, "item_id"),
-        F.lower(F.trim(F.col("event_type").cast("string"))).alias("event_type"),
+        F.lower(F.regexp_replace(F.col("event_type").cast("string"), r"^\s+|\s+$", "")).alias("event_type"),
         as_timestamp(raw, "ts").alias("ts"),
         as_text("query_text"),
         F.when(is_blank("quantity"), F.lit(1.0)).otherwise(as_number("quantity")).alias("quantity"),
@@ -66,8 +66,16 @@ def as_text(column: str) -> Column:
 
 
 def as_id(raw: DataFrame, column: str) -> Column:
-    """An id as trimmed text. Whole floats, which is what pandas makes of nullable integers, lose their ``.0``."""
-    if isinstance(raw.schema[column].dataType, T.FloatType | T.DoubleType):
+    """An id as trimmed text. Whole floats, which is what pandas makes of nullable integers, lose their ``.0``.
+
+    So do whole decimals, which is what databases make of numbers without a precision.
+    """
+    kind = raw.schema[column].dataType
+    if isinstance(kind, T.DecimalType) and kind.scale:
+        whole = F.col(column).cast(T.DecimalType(max(kind.precision - kind.scale, 1), 0))
+        text = F.when(whole == F.col(column), whole.cast("string")).otherwise(F.col(column).cast("string"))
+        return text.alias(column)
+    if isinstance(kind, T.FloatType | T.DoubleType):
         whole = F.col(column).cast("bigint")
         text = F.when(whole == F.col(column), whole.cast("string")).when(~F.isnan(column), F.col(column).cast("string"))
         return text.alias(column)

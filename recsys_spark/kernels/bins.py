@@ -8,24 +8,27 @@ from pyspark.sql import functions as F
 
 OFF_TIES = 1 + 1e-12
 """Sums of rounded numbers often lie half-way between two digits, where noise would decide; a hair above it does not."""
+TINY = 1e-290
+"""What is nearer to 0 is 0, since its power of ten lies beyond doubles: the decay of what somebody dated year 1."""
 
 
 def significant(value: Column, digits: int) -> Column:
-    """The value rounded to so many significant digits; 0, null and NaN stay.
+    """The value rounded to so many significant digits; null and NaN stay, and what is nearer to 0 than TINY is 0.
 
     Sums of doubles depend on the order in which a shuffle delivers them. Rounding them below that noise lets
     comparisons, and with them ranks, repeat.
     """
     scale = F.pow(F.lit(10.0), F.lit(digits - 1.0) - F.floor(F.log10(F.abs(value))))
-    return F.when((value == 0) | F.isnan(value), value).otherwise(F.round(value * scale * OFF_TIES) / scale)
+    counted = F.when(F.isnan(value), value).otherwise(F.round(value * scale * OFF_TIES) / scale)
+    return F.when(F.abs(value) < TINY, F.lit(0.0)).otherwise(counted)
 
 
 def significant_values(values: np.ndarray, digits: int) -> np.ndarray:
     """The same of an array of float64, but for the last bit where the power of ten is no exact double."""
-    counted = (values != 0) & ~np.isnan(values)
+    counted = np.abs(values) >= TINY
     whole = np.where(counted, values, 1.0)
     scale = 10.0 ** (digits - 1.0 - np.floor(np.log10(np.abs(whole))))
-    return np.where(counted, rounded(whole * scale * OFF_TIES, 0) / scale, values)
+    return np.where(counted, rounded(whole * scale * OFF_TIES, 0) / scale, np.where(np.isnan(values), values, 0.0))
 
 
 def rounded(values: np.ndarray, places: int) -> np.ndarray:

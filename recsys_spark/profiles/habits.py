@@ -75,7 +75,7 @@ def sessions(events: DataFrame) -> DataFrame:
 
 def words(events: DataFrame, as_of: datetime, half_life_days: float) -> DataFrame:
     """user_id, term, recency: each word searched for, as often as it was; split at what is no letter or digit."""
-    split = F.split(F.lower("query_text"), r"[^\p{L}\p{N}]+")
+    split = F.split(F.lower("query_text"), r"[^\p{L}\p{M}\p{N}]+")
     return (
         events.where(F.col("query_text").isNotNull())
         .select("user_id", decay("ts", as_of, half_life_days).alias("recency"), F.explode(split).alias("term"))

@@ -21,6 +21,8 @@ from recsys_spark.storage import located
 
 UNREADABLE = re.compile(r"\[(FAILED_READ_FILE|CANNOT_READ_FILE_FOOTER|CANNOT_MERGE_SCHEMAS|FAILED_MERGE_SCHEMA).*")
 """Spark's line about a file that it could not read, wherever in the chain of causes it is."""
+NAMELESS = ""
+"""The name of a column of CSV that has none; nothing can be mapped from it."""
 NEVER_EMPTY = ("parquet", "csv")
 """Formats whose files have a footer or a header even without rows; Spark itself writes empty files of JSON lines."""
 DATABASE = re.compile(r"(?:PSQLException|java\.sql\.SQL\w*Exception): ([^\n]*)")
@@ -60,11 +62,20 @@ def require_rows(frame: DataFrame, what: str, check: str) -> None:
 
 def _refuse_zero_bytes(frame: DataFrame, name: str, source: TableSource) -> None:
     """Spark passes over files of zero bytes, and with them over whatever an upload that failed did not bring."""
-    files = frame.inputFiles()
+    files = [file for file in frame.inputFiles() if not _is_hidden(file)]
     spark = frame.sparkSession
     if len(files) > spark.read.format("binaryFile").load(source.path).count():
-        empty = next(file for file in sorted(files) if _bytes_of(spark, file) == 0)
-        raise SourceError(f"table {name}: {empty} has zero bytes; no {source.format} file has. Restore or remove it.")
+        empty = next((file for file in sorted(files) if _bytes_of(spark, file) == 0), None)
+        if empty:
+            raise SourceError(
+                f"table {name}: {empty} has zero bytes; no {source.format} file has. Restore or remove it."
+            )
+
+
+def _is_hidden(uri: str) -> bool:
+    """Whether Spark reads no rows from it, as from the summaries that some writers leave (_metadata)."""
+    name = uri.rpartition("/")[2]
+    return name.startswith(".") or (name.startswith("_") and "=" not in name)
 
 
 def _bytes_of(spark: SparkSession, uri: str) -> int:
@@ -122,13 +133,30 @@ def _typed(spark: SparkSession, source: TableSource) -> DataFrame:
 
 def _csv(spark: SparkSession, source: TableSource) -> DataFrame:
     # Everything is text at first: a value of another type is a matter for cleaning, not for the reader.
-    reader = _reader(spark).option("header", True).option("escape", '"').option("mode", "PERMISSIVE")
-    names = reader.csv(source.path).columns
+    reader = _reader(spark).option("escape", '"').option("mode", "PERMISSIVE")
+    names = _header(reader.csv(source.path), source)
     _refuse_own_names(names, source)
     schema = T.StructType([T.StructField(n, T.StringType()) for n in [*names, UNPARSED]])
     # Files whose header differs would otherwise be read by position into the wrong columns.
-    reader = reader.option("enforceSchema", False).option("columnNameOfCorruptRecord", UNPARSED)
+    reader = reader.option("header", True).option("enforceSchema", False).option("columnNameOfCorruptRecord", UNPARSED)
     return _with_origin(reader.schema(schema).csv(source.path), F.col(UNPARSED))
+
+
+def _header(lines: DataFrame, source: TableSource) -> list[str]:
+    """The names in the first line, as they stand there; one may be empty, as that of the index that pandas writes.
+
+    Raises:
+        SourceError: two columns have one name, or none.
+    """
+    first = lines.first()
+    names = [name or NAMELESS for name in first or ()]
+    seen: set[str] = set()
+    for place, name in enumerate(names, 1):
+        if name.lower() in seen:
+            called = f"the name {name}" if name else "no name"
+            raise SourceError(f"{source.path}: column {place} has {called}, as another has before it. Rename it.")
+        seen.add(name.lower())
+    return names
 
 
 def _jsonl(spark: SparkSession, source: TableSource) -> DataFrame:
@@ -148,7 +176,7 @@ def _refuse_own_names(names: Sequence[str], source: TableSource) -> None:
 
 
 def _with_origin(frame: DataFrame, unparsed: Column) -> DataFrame:
-    own = [column_of(c) for c in frame.columns if c != UNPARSED]
+    own = [column_of(c) for c in frame.columns if c not in (UNPARSED, NAMELESS)]
     return frame.select(*own, F.col("_metadata.file_path").alias(SOURCE_FILE), unparsed.alias(UNPARSED))
 
 

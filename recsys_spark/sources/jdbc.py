@@ -16,7 +16,7 @@ from pyspark.sql import types as T
 
 from recsys_spark.config.source import JdbcSource, JdbcTable, SourceSettings
 from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
-from recsys_spark.errors import ContractError
+from recsys_spark.errors import ContractError, SourceError
 from recsys_spark.secret import resolve
 from recsys_spark.session import MARIADB_PACKAGE, POSTGRESQL_PACKAGE
 from recsys_spark.sources.formats import readable, require_rows
@@ -37,10 +37,15 @@ class Database:
     scheme: str
     """How Spark and the driver both know the database by its URL."""
     parameters: tuple[tuple[str, str], ...] = ()
+    takes_zone_of_jvm: bool = False
+    """Whether times without a zone are read in that of the executors' JVM, which nothing in a connection changes."""
 
 
+UTC_NAMES = ("UTC", "Etc/UTC", "GMT", "Z")
 DATABASES = {
-    "postgresql": Database("org.postgresql.Driver", POSTGRESQL_PACKAGE, '"', "jdbc:postgresql:{}"),
+    "postgresql": Database(
+        "org.postgresql.Driver", POSTGRESQL_PACKAGE, '"', "jdbc:postgresql:{}", takes_zone_of_jvm=True
+    ),
     "mariadb": Database(
         "org.mariadb.jdbc.Driver",
         MARIADB_PACKAGE,
@@ -70,10 +75,12 @@ def read_jdbc(spark: SparkSession, settings: JdbcSource, as_of: datetime | None)
 
     Raises:
         SettingsError: the password's reference leads nowhere.
-        SourceError: the database or a table cannot be read, or a table is empty.
+        SourceError: the database or a table cannot be read, a table is empty, or executors would shift its times.
         ContractError: a mapping does not fit the contract or the table.
     """
     connection = _connection(settings)
+    if _database(settings).takes_zone_of_jvm:
+        _require_utc(spark)
 
     def read(name: str, table: JdbcTable) -> DataFrame:
         with readable(f"table {name}: {table.place}"):
@@ -83,6 +90,15 @@ def read_jdbc(spark: SparkSession, settings: JdbcSource, as_of: datetime | None)
         return _with_origin(frame)
 
     return map_tables({name: (read(name, table), table) for name, table in settings.tables.items()})
+
+
+def _require_utc(spark: SparkSession) -> None:
+    zone = spark.range(1).select(F.expr("reflect('java.time.ZoneId', 'systemDefault')")).collect()[0][0]
+    if zone not in UTC_NAMES:
+        raise SourceError(
+            f"executors run in the time zone {zone}, by which PostgreSQL's times would be shifted; expected UTC. Add "
+            "-Duser.timezone=UTC to spark.executor.extraJavaOptions and spark.driver.extraJavaOptions."
+        )
 
 
 def _database(settings: JdbcSource) -> Database:

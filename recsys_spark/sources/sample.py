@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -13,7 +14,7 @@ from pyspark.sql import types as T
 
 from recsys_spark.config.source import TableSource
 from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
-from recsys_spark.sources.formats import read_table
+from recsys_spark.sources.formats import read_table, readable
 
 ROWS = 2_000
 FileFormat = Literal["parquet", "csv", "jsonl", "delta"]
@@ -28,20 +29,25 @@ ENDINGS: dict[str, FileFormat] = {
 FEW_VALUES = 20
 """A numeric column of at most this many values in the sample is a code rather than a measure."""
 
+ISO_DATE = re.compile(r"\d{4}-")
+"""How text begins that cleaning reads without a pattern."""
 TIME_PATTERNS = {
-    "%Y/%m/%d %H:%M:%S": "yyyy/MM/dd HH:mm:ss",
-    "%Y/%m/%d": "yyyy/MM/dd",
-    "%d/%m/%Y %H:%M:%S": "dd/MM/yyyy HH:mm:ss",
-    "%d/%m/%Y %H:%M": "dd/MM/yyyy HH:mm",
-    "%d/%m/%Y": "dd/MM/yyyy",
-    "%m/%d/%Y %H:%M:%S": "MM/dd/yyyy HH:mm:ss",
-    "%m/%d/%Y %H:%M": "MM/dd/yyyy HH:mm",
-    "%m/%d/%Y": "MM/dd/yyyy",
-    "%d.%m.%Y %H:%M": "dd.MM.yyyy HH:mm",
-    "%d.%m.%Y": "dd.MM.yyyy",
+    "%Y/%m/%d %H:%M:%S": "yyyy/M/d H:m:s",
+    "%Y/%m/%d": "yyyy/M/d",
+    "%d/%m/%Y %H:%M:%S": "d/M/yyyy H:m:s",
+    "%d/%m/%Y %H:%M": "d/M/yyyy H:m",
+    "%d/%m/%Y": "d/M/yyyy",
+    "%m/%d/%Y %H:%M:%S": "M/d/yyyy H:m:s",
+    "%m/%d/%Y %H:%M": "M/d/yyyy H:m",
+    "%m/%d/%Y": "M/d/yyyy",
+    "%d.%m.%Y %H:%M": "d.M.yyyy H:m",
+    "%d.%m.%Y": "d.M.yyyy",
     "%Y%m%d": "yyyyMMdd",
 }
-"""Python's pattern to Spark's; where a sample fits several, the first one counts."""
+"""Python's pattern to Spark's; where a sample fits several, the first one counts.
+
+Python takes one digit or two everywhere, Spark only where its pattern has one letter.
+"""
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,8 @@ def look(spark: SparkSession, table: str, path: str) -> FileSample:
     """
     file_format = format_of(spark, path)
     frame = read_table(spark, table, TableSource(path=path, format=file_format)).drop(SOURCE_FILE, UNPARSED)
-    rows = frame.limit(ROWS).collect()
+    with readable(f"table {table}: {path}"):
+        rows = frame.limit(ROWS).collect()
     columns = [_sampled(f, [r[i] for r in rows]) for i, f in enumerate(frame.schema.fields)]
     return FileSample(path, file_format, len(rows), tuple(columns))
 
@@ -112,8 +119,12 @@ def format_of(spark: SparkSession, path: str) -> FileFormat:
 
 
 def time_pattern(column: ColumnSample) -> str | None:
-    """Spark's pattern for times that are text and not ISO 8601; None if none is needed or none of ours fits."""
-    if not column.values or _all_parse(column.values, None):
+    """Spark's pattern for times that are not ISO 8601; None if none is needed or none of ours fits.
+
+    Days as numbers, such as 20240131, need one as well: cleaning takes numbers for seconds since 1970.
+    """
+    is_iso = all(ISO_DATE.match(value) for value in column.values) and _all_parse(column.values, None)
+    if not column.values or is_iso:
         return None
     return next((spark for python, spark in TIME_PATTERNS.items() if _all_parse(column.values, python)), None)
 
@@ -138,6 +149,9 @@ def _sampled(field: T.StructField, values: list[object]) -> ColumnSample:
 
 
 def _is_number(text: str) -> bool:
+    """Whether Spark reads it as one, too, which takes no 2023_01 for 202301 as Python does."""
+    if "_" in text:
+        return False
     try:
         float(text)
     except ValueError:

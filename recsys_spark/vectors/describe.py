@@ -30,8 +30,9 @@ def described(items: DataFrame, item_encoding: DataFrame, *, pairs: bool) -> Dat
     whole = with_missing_values(placed, "attributes", "missing", item_encoding)
     binned = F.concat("bins", "order", "missing")
     plain = F.concat(_brand(), _categories("category_path"), attribute_values("attributes"), binned)
+    # A brand may come as an attribute of that name as well.
     return whole.select("item_id", "attributes", "category_path", plain.alias("plain"), *_paired()).select(
-        "item_id", (F.array_distinct(F.concat("plain", _pairs())) if pairs else F.col("plain")).alias("features")
+        "item_id", F.array_distinct(F.concat("plain", _pairs()) if pairs else F.col("plain")).alias("features")
     )
 
 

@@ -46,7 +46,7 @@ def text_vectors(items: DataFrame, item_terms: DataFrame, width: int, seed: int)
 
 def _term_counts(items: DataFrame) -> DataFrame:
     """item_id, term, tf."""
-    words = F.split(F.lower(_text()), r"[^\p{L}\p{N}]+")
+    words = F.split(F.lower(_text()), r"[^\p{L}\p{M}\p{N}]+")
     terms = items.select("item_id", F.explode(words).alias("term")).where(F.length("term") >= MIN_TERM_LENGTH)
     return terms.groupBy("item_id", "term").agg(F.count("*").alias("tf"))
 

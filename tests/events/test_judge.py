@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
 from recsys_spark.config.settings import CleaningSettings
 from recsys_spark.contracts.raw import UNPARSED
 from recsys_spark.events.judge import judge_events, judge_items, judge_users
+from recsys_spark.events.typed import as_id
 from tests.frames import local_frame
 
 AS_OF = datetime(2024, 2, 1, tzinfo=UTC)
@@ -47,6 +49,17 @@ def test_each_broken_value_is_one_reason(raw):
     rows = judged_events(raw, *({**event, "session_id": name} for name, event in BROKEN.items()))
     found = {r["session_id"]: r["_reasons"] for r in rows}
     assert found == {name: [name] for name in BROKEN}
+
+
+@pytest.mark.parametrize(("value", "text"), [("7", "7"), ("0", "0"), ("7.5", "7.500000000000000000")])
+def test_whole_decimals_are_ids_without_their_zeros(spark, value, text):
+    rows = spark.createDataFrame([(Decimal(value),)], "user_id decimal(38,18)")
+    assert rows.select(as_id(rows, "user_id")).first()["user_id"] == text
+
+
+def test_what_is_blank_around_a_kind_of_event_does_not_count(raw):
+    (row,) = judged_events(raw, {"event_type": "\tPurchase\r\n"})
+    assert (row["_reasons"], row["event_type"]) == ([], "purchase")
 
 
 def test_a_row_tells_all_its_reasons_and_itself(raw):

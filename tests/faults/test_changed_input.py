@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from jobs import ingest, refresh
+from jobs.context import Job
+from jobs.pipeline import Step, run_steps
+from recsys_spark.config import load_settings
 from recsys_spark.config.source import SourceSettings
+from recsys_spark.errors import SourceError
 from recsys_spark.lake import Lake
 from recsys_spark.sources.fingerprint import fingerprint
 from tests.frames import local_frame
@@ -58,6 +62,23 @@ def test_what_has_changed_since_a_run_began_is_named_and_nothing_is_written(shop
     write_day(shop, 2, item="j")
     refused(4, "take another --run-id")
     assert [r.item_id for r in Lake(spark, str(shop / "lake")).read("events").collect()] == ["i", "i"]
+
+
+def test_a_run_whose_steps_have_all_read_the_source_goes_on_when_it_changes(shop, spark):
+    assert ingest.main(arguments(shop)) == 0
+    write_day(shop, 3)
+    settings = load_settings(shop / "shop.yaml")
+    job = Job(settings, spark, Lake(spark, settings.lake.path), "nightly")
+    run_steps(job, [Step("ingest", "full")])
+    with pytest.raises(SourceError, match="the source has changed since run nightly read it"):
+        run_steps(job, [Step("ingest", "full"), Step("build_profiles", "full")])
+
+
+def test_a_wrong_filter_is_told_before_the_first_step(shop, capsys):
+    (shop / "shop.yaml").open("a").write("rank: {shelves: [{name: acme, filter: brnd = 'Acme'}]}\n")
+    assert refresh.main(arguments(shop)) == 2
+    assert "the filter of shelf acme is \"brnd = 'Acme'\"" in capsys.readouterr().err
+    assert not contents(shop)
 
 
 def test_a_delta_source_changes_with_its_commits_alone(spark, tmp_path):

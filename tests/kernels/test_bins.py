@@ -30,10 +30,17 @@ def test_significant_leaves_nan(spark):
 
 def test_an_array_is_rounded_as_a_column_is(spark):
     draw = np.random.default_rng(0)
-    values = np.concatenate([draw.lognormal(0, 8, 2000), -draw.random(50), [0.0, 0.5, 2.5, -2.5, 0.12345, 1.0000005]])
+    values = np.concatenate(
+        [
+            draw.lognormal(0, 8, 2000),
+            -draw.random(50),
+            [0.0, 0.5, 2.5, -2.5, 0.12345, 1.0000005, 5e-324, -1e-310, 1e-300],
+        ]
+    )
     frame = local_frame(spark, [(float(v),) for v in values], "v double")
     by_spark = frame.select(significant(F.col("v"), 4).alias("s"), F.round("v", 6).alias("r")).toPandas()
     np.testing.assert_allclose(significant_values(values, 4), by_spark["s"], rtol=4e-16)
+    assert not significant_values(values, 4)[-3:].any()
     small = np.abs(values) < 1e6
     np.testing.assert_array_equal(rounded(values, 6)[small], by_spark["r"][small])
 

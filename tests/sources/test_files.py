@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pyarrow.parquet as pq
 import pytest
 
 from recsys_spark.config.source import SourceSettings, TableSource
@@ -107,6 +108,34 @@ def test_a_missing_or_empty_file_is_named(spark, events, tmp_path, content, mess
         path.write_text(content)
     with pytest.raises(SourceError, match=rf"table events: .*other\.csv {message}"):
         read_files(spark, files(events.model_copy(update={"path": str(path)})))
+
+
+@pytest.mark.parametrize("header", [",customer,sku,when,qty", "customer,sku,when,qty,"])
+def test_a_column_of_csv_without_a_name_is_passed_over(spark, events, tmp_path, header):
+    row = "u1,i1,31/12/2023 23:59,2"
+    path = tmp_path / "pandas.csv"
+    path.write_text(f"{header}\n" + (f"0,{row}\n" if header.startswith(",") else f"{row},\n"))
+    (found,) = read_files(spark, files(events.model_copy(update={"path": str(path)}))).events.collect()
+    assert (found["user_id"], found["item_id"], found["quantity"], found[UNPARSED]) == ("u1", "i1", "2", None)
+
+
+@pytest.mark.parametrize(("header", "message"), [("sku,qty,SKU", "the name SKU"), (",sku,", "no name")])
+def test_columns_of_csv_that_cannot_be_told_apart_are_named(spark, events, tmp_path, header, message):
+    path = tmp_path / "twice.csv"
+    path.write_text(f"{header}\na,b,c\n")
+    with pytest.raises(SourceError, match=f"column 3 has {message}, as another has before it"):
+        read_files(spark, files(events.model_copy(update={"path": str(path)})))
+
+
+def test_summaries_beside_parquet_files_are_no_rows(spark, tmp_path):
+    folder = tmp_path / "events"
+    spark.createDataFrame([("u1", "i1", 1)], "user_id string, item_id string, ts bigint").write.parquet(str(folder))
+    pq.write_metadata(pq.read_schema(next(folder.glob("part-*.parquet"))), folder / "_metadata")
+    source = TableSource(path=str(folder), format="parquet", constants={"event_type": "view"})
+    assert read_files(spark, files(source)).events.count() == 1
+    (folder / "part-1.parquet").touch()
+    with pytest.raises(SourceError, match=r"part-1\.parquet has zero bytes"):
+        read_files(spark, files(source))
 
 
 def test_a_broken_parquet_file_is_named(spark, tmp_path):

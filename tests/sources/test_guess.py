@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from pyspark.sql import functions as F
 
 from recsys_spark.config import load_settings
 from recsys_spark.errors import SourceError
 from recsys_spark.sources.files import read_files
 from recsys_spark.sources.guess import guess_settings
+from recsys_spark.sources.sample import ColumnSample, time_pattern
 from recsys_spark.sources.synonyms import category_levels, match
 
 
@@ -30,7 +32,7 @@ def test_the_guess_loads_and_reads_the_files(spark, shop, tmp_path):
     source = load_settings(path).source
     assert source.events.columns == {"user_id": "Customer_No", "item_id": "SKU", "ts": "Order Date", "quantity": "Qty"}
     assert source.events.constants == {"event_type": "purchase"}
-    assert source.events.timestamp_format == "dd/MM/yyyy"
+    assert source.events.timestamp_format == "d/M/yyyy"
     assert (source.users.attributes, source.users.measures) == (("age_group",), ("income",))
     assert source.items.columns == {"item_id": "sku", "title": "name", "category_path": "department,category"}
     assert (source.items.attributes, source.items.list_separator) == (("tags",), "|")
@@ -63,3 +65,36 @@ def test_names_are_matched_once_and_the_most_telling_wins():
         "primary_category",
         "secondary_category",
     ]
+
+
+def column_of(*values):
+    return ColumnSample("when", is_list=False, is_scalar=True, is_number=False, values=values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ("1/2/2024 8:05", "13/12/2024 18:05"),
+        ("12/1/2010 8:26:00", "12/31/2010 18:26:09"),
+        ("3.1.2024", "13.12.2024"),
+        ("2024/1/3", "2024/12/31"),
+        ("20240131", "20241201"),
+    ],
+)
+def test_every_time_that_a_pattern_was_found_by_is_read_by_it(spark, values):
+    pattern = time_pattern(column_of(*values))
+    rows = spark.createDataFrame([(v,) for v in values], "v string")
+    assert [r[0] for r in rows.select(F.try_to_timestamp("v", F.lit(pattern)).isNull()).collect()] == [False, False]
+
+
+def test_iso_8601_and_seconds_need_no_pattern():
+    assert time_pattern(column_of("2024-01-31", "2024-01-31T10:00:00+01:00")) is None
+    assert time_pattern(column_of("1704103200", "1704103201")) is None
+
+
+def test_codes_that_only_python_takes_for_numbers_are_no_measures(spark, tmp_path):
+    seasons = "".join(f"s{n},{2000 + n}_{n % 12 + 1:02d}\n" for n in range(40))
+    (tmp_path / "items.csv").write_text("sku,season\n" + seasons)
+    (tmp_path / "events.csv").write_text("user_id,sku,ts,price\nu1,s1,2024-01-01,1\n")
+    text = guess_settings(spark, str(tmp_path / "events.csv"), items=str(tmp_path / "items.csv"))
+    assert "measures" not in yaml.safe_load(text)["source"]["items"]

@@ -224,3 +224,13 @@ def test_mariadb_is_read_likewise(spark, monkeypatch):
         broken = settings.model_copy(update={"events": settings.events.model_copy(update={"table": "gone"})})
         with pytest.raises(SourceError, match=r"gone cannot be read; .*doesn't exist"):
             read_jdbc(spark, broken, None)
+
+
+def test_executors_of_another_time_zone_are_refused_before_they_shift_postgresql_s_times(spark, source):
+    zones = spark._jvm.java.util.TimeZone
+    zones.setDefault(zones.getTimeZone("Europe/Berlin"))
+    try:
+        with pytest.raises(SourceError, match=r"time zone Europe/Berlin, .*Add -Duser\.timezone=UTC"):
+            read_jdbc(spark, source(), None)
+    finally:
+        zones.setDefault(zones.getTimeZone("UTC"))
