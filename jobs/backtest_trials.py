@@ -43,7 +43,7 @@ def propose(job: Job, minutes: float) -> None:
     trials = confirm(other_split.judge, trials)
     job.with_fold("full").write("settings_trials", _frame(job, trials))
     for split in (search_split, other_split):
-        drop_models(split.lake.root)
+        drop_models(split.lake)
     job.lake.drop_trials()
     best = chosen(trials)
     told = f"{best.confirmed:.3f} of the present ndcg on another split" if best.confirmed else "the present ones stay"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from pyspark.sql import DataFrame
 
 from jobs.command import run_job
 from jobs.context import Job
@@ -16,7 +19,9 @@ from recsys_spark.coldstart.launch import Trained, kept_epoch, score, train
 from recsys_spark.coldstart.spec import ScoringSpec, TrainingSpec
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
-from recsys_spark.lake import TRIALS
+from recsys_spark.errors import SettingsError
+from recsys_spark.lake import TRIALS, Lake
+from recsys_spark.storage import fetch, located, put, remove
 
 OUTPUTS = ("tower_vectors", "tower_weights", "training_log")
 GROUP_FIELDS = (
@@ -42,14 +47,19 @@ def run(job: Job) -> None:
     if not job.settings.coldstart.enabled:
         for name in job.outputs(OUTPUTS):
             job.write(name, job.spark.createDataFrame([], spark_schema(table(name))))
-    elif job.base is None:
-        _train(job)
     else:
-        _score(job)
+        (_train if job.base is None else _score)(job)
+        _clear(job)
 
 
 def _train(job: Job) -> None:
     settings, found = job.settings.coldstart, found_epochs(job)
+    if settings.launcher == "spark" and _is_apart(job.lake):
+        raise SettingsError(
+            f"coldstart.launcher is spark, and lake.path, {job.lake.root}, is no folder that every executor reaches "
+            "by a path without # and ?; set the launcher to auto, which trains on the driver's machine, or keep the "
+            "lake in a folder that all machines mount"
+        )
     given = {name: getattr(settings, name) for name in GROUP_FIELDS}
     spec = TrainingSpec(
         example_files=_files(job, "training_examples"),
@@ -83,7 +93,7 @@ def _score(job: Job) -> None:
     )
     vectors = score(spec, settings.timeout_minutes)
     job.require_claim()
-    found = job.spark.read.schema(spark_schema(table("tower_vectors"))).parquet(f"file://{vectors}")
+    found = _made(job, vectors)
     others = before.join(found.select("side", "idx"), ["side", "idx"], "left_anti")
     job.write("tower_vectors", found.unionByName(others))
 
@@ -93,35 +103,78 @@ def folder(job: Job) -> Path:
 
     A lake behind a URI has no folder that TensorFlow can write to; there it is a temporary folder of this machine.
     """
-    return models(job.lake.root) / job.run_id / job.fold
+    return models(job.lake) / job.run_id / job.fold
 
 
-def models(lake_root: str) -> Path:
+def models(lake: Lake) -> Path:
     """Folder of all training files of a lake's runs."""
-    root = lake_root.removeprefix("file://")
-    if "://" in root or root.startswith("dbfs:"):
-        # Several lakes may be refreshed from one machine; what trials leave lies below what their lake leaves.
-        lake, _, trial = root.partition(f"/{TRIALS}/")
-        folder = Path(tempfile.gettempdir()) / "recsys-models" / hashlib.sha256(lake.encode()).hexdigest()[:16]
-        return folder / TRIALS / trial if trial else folder
-    return Path(root).absolute() / "models"
+    root = _root(lake)
+    if not _is_apart(lake):
+        return Path(root.removeprefix("file:")) / "models"
+    # Several lakes may be refreshed from one machine; what trials leave lies below what their lake leaves.
+    above, _, trial = root.partition(f"/{TRIALS}/")
+    folder = Path(tempfile.gettempdir()) / "recsys-models" / hashlib.sha256(above.encode()).hexdigest()[:16]
+    return folder / TRIALS / trial if trial else folder
 
 
-def drop_models(lake_root: str) -> None:
-    """Remove what the trainings of a lake left on this machine; what a release needs of it is in its tables."""
-    if models(lake_root).exists():
-        shutil.rmtree(models(lake_root))
+def drop_models(lake: Lake) -> None:
+    """Remove what trainings that were stopped left, here and in the lake; what a release needs is in its tables."""
+    if models(lake).exists():
+        shutil.rmtree(models(lake))
+    if _is_apart(lake):
+        remove(lake.spark, f"{lake.root}/models")
+
+
+def _clear(job: Job) -> None:
+    """Remove all that a training or a scoring needed or made, once it is in the lake's tables; its logs stay."""
+    for left in folder(job).glob("*/"):
+        shutil.rmtree(left, ignore_errors=True)
+    if _is_apart(job.lake):
+        remove(job.spark, _staged(job))
+
+
+def _root(lake: Lake) -> str:
+    """The lake's root with its scheme; one that has none lies where Spark's fs.defaultFS says."""
+    has_scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", lake.root)
+    return lake.root if has_scheme else located(lake.spark, lake.root)[1].toString()
+
+
+def _is_apart(lake: Lake) -> bool:
+    """Whether training works outside the lake: it lies behind a URI, or Petastorm cannot read its path."""
+    return re.fullmatch(r"file:[^#?]*", _root(lake)) is None
+
+
+def _staged(job: Job) -> str:
+    """Folder of a lake apart in which executors find what was made on this machine."""
+    return f"{job.lake.root}/models/{job.run_id}/{job.fold}"
 
 
 def _files(job: Job, name: str) -> tuple[str, ...]:
-    return tuple(job.lake.files(name, job.version(name)))
+    """URIs of a table's Parquet files on this machine; a run that is taken up finds the same ones."""
+    found = job.lake.files(name, job.version(name))
+    if _is_apart(job.lake):
+        here = fetch(job.spark, found, folder(job) / "input" / name)
+    else:
+        here = [Path(file.removeprefix("file:")) for file in found]
+    return tuple(file.as_uri() for file in here)
+
+
+def _made(job: Job, made: Path) -> DataFrame:
+    """The rows of a folder that is named after the table that they are for, where every executor can read it."""
+    place = f"file://{made}"
+    if _is_apart(job.lake):
+        place = f"{_staged(job)}/{made.name}"
+        put(job.spark, made, place)
+    literal = re.sub(r"([\\*?\[\]{}])", r"\\\1", place)  # Spark takes a path for a pattern
+    return job.spark.read.schema(spark_schema(table(made.name))).parquet(literal)
 
 
 def _store(job: Job, trained: Trained) -> None:
     job.require_claim()  # a driver that took over while this one trained replaces the vectors
     job.describe("store tower vectors")
-    job.write("tower_vectors", job.spark.read.parquet(f"file://{trained.vectors}"))
-    job.keep_for_updates("tower_weights", job.spark.read.parquet(f"file://{trained.weights}"))
+    job.write("tower_vectors", _made(job, trained.vectors))
+    if job.outputs(["tower_weights"]):
+        job.write("tower_weights", _made(job, trained.weights))
     log_schema = spark_schema(table("training_log"))
     rows = [tuple(line[name] for name in log_schema.names) for line in trained.log]
     job.write("training_log", job.spark.createDataFrame(rows, log_schema).coalesce(1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -26,3 +28,29 @@ def first_line(spark: SparkSession, uri: str) -> str | None:
         return reader.readLine()
     finally:
         reader.close()
+
+
+def fetch(spark: SparkSession, uris: Sequence[str], folder: Path) -> list[Path]:
+    """Copy files to a folder of this machine, each under its own name; one that is there in its length stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    copies = []
+    for uri in uris:
+        files, path = located(spark, uri)
+        copy = folder / path.getName()
+        if not copy.exists() or copy.stat().st_size != files.getFileStatus(path).getLen():
+            files.copyToLocalFile(False, path, located(spark, f"file://{copy}")[1], True)  # True: no checksum beside it
+        copies.append(copy)
+    return copies
+
+
+def put(spark: SparkSession, folder: Path, uri: str) -> None:
+    """Copy a folder of this machine to a URI, in the place of what is there."""
+    remove(spark, uri)
+    files, path = located(spark, uri)
+    files.copyFromLocalFile(False, True, located(spark, f"file://{folder}")[1], path)
+
+
+def remove(spark: SparkSession, uri: str) -> None:
+    """Remove a folder and all that is in it, if there is one."""
+    files, path = located(spark, uri)
+    files.delete(path, True)

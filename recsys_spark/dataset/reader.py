@@ -38,12 +38,12 @@ def blocks(files: Sequence[str], columns: Sequence[str], shard: Shard, seed: int
     """One batch per row group of this shard; over all shards every row comes exactly once.
 
     Args:
-        files: URIs of Parquet files.
+        files: URIs of Parquet files of this machine.
         columns: names of the columns to read; lists of one length become matrices [rows, length].
         shard: which part of the row groups; with fewer row groups than shards, which part of each group's rows.
         seed: of the order of the row groups; None keeps the order of the files.
     """
-    urls = [_local_or_remote(uri) for uri in files]
+    urls = [_as_petastorm_reads(uri) for uri in files]
     if not urls:
         return
     try:
@@ -130,7 +130,6 @@ def _opened(urls: list[str], columns: Sequence[str], seed: int | None, shard: Sh
         seed=None if seed is None else seed + 1,  # Petastorm takes 0 for "not seeded"
         cur_shard=shard.index if shard else None,
         shard_count=shard.count if shard else None,
-        hdfs_driver="libhdfs",
     )
     try:
         yield reader
@@ -143,15 +142,21 @@ def _as_batch(block: tuple) -> Batch:
     return dict(block._asdict())  # type: ignore[attr-defined]
 
 
-def _local_or_remote(uri: str) -> str:
-    """The URI as Petastorm wants it; Spark percent-encodes local paths, Petastorm does not decode them.
+def _as_petastorm_reads(uri: str) -> str:
+    """The URI as Petastorm wants it: it does not decode a path, and takes what follows # or ? for no part of it.
+
+    Of remote files Petastorm 0.13.1 asks what pyarrow 14 no longer knows.
 
     Raises:
-        TrainingError: it names no Parquet file.
+        TrainingError: it names no Parquet file, or none that Petastorm can read.
     """
     parts = urlparse(uri)
     if not parts.path.endswith(".parquet"):
         raise TrainingError(f"expected the URI of a Parquet file, found {uri!r}; never hand a folder to Petastorm")
-    if parts.scheme in ("", "file"):
-        return f"file://{unquote(parts.path)}"
-    return uri
+    path = unquote(parts.path)
+    if parts.scheme not in ("", "file") or "#" in path or "?" in path:
+        raise TrainingError(
+            f"expected a file of this machine whose path has no # and no ?, found {uri!r}; copy it to such a folder. "
+            "train_coldstart copies to the temporary folder, which TMPDIR names"
+        )
+    return f"file://{path}"

@@ -1,6 +1,9 @@
 """materialize_dataset and train_coldstart on a temporary lake."""
 
+import tempfile
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlparse
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from jobs import materialize_dataset, train_coldstart
 from jobs.context import Job
 from recsys_spark.coldstart import launch
 from recsys_spark.config import Settings
+from recsys_spark.errors import SettingsError
 from recsys_spark.lake import Lake
 from tests.conftest import at
 
@@ -64,7 +68,8 @@ def test_every_user_and_item_of_the_lake_gets_a_vector(filled):
     log = job.read("training_log").orderBy("epoch").collect()
     assert [row["epoch"] for row in log] == [1, 2]
     assert all(len(row["weights_sha256"]) == 64 for row in log)
-    assert (Path(job.lake.root) / "models" / "run-1" / "full" / "checkpoints" / "manifest.json").exists()
+    left = {one.name for one in train_coldstart.folder(job).iterdir()}
+    assert left == {"lock", "processes.log", "spec.json", "training_log.jsonl"}, "all else is in the lake's tables"
 
 
 def test_the_full_fold_trains_on_all_for_as_long_as_was_best_on_the_backtest_fold(job, rows):
@@ -94,8 +99,70 @@ def test_a_lake_behind_a_uri_trains_in_a_temporary_folder(job):
     remote = Job(job.settings, job.spark, Lake(job.spark, "s3a://bucket/lake"), "run-3")
     *_, models, lake, run, fold = train_coldstart.folder(remote).parts
     assert (models, run, fold) == ("recsys-models", "run-3", "full")
-    assert lake != train_coldstart.models("s3a://bucket/other").name
+    assert lake != train_coldstart.models(Lake(job.spark, "s3a://bucket/other")).name
     trial = remote.lake.trial("7")
-    assert train_coldstart.models(remote.lake.root) in train_coldstart.models(trial.root).parents, (
-        "gone with the lake's"
-    )
+    assert train_coldstart.models(remote.lake) in train_coldstart.models(trial).parents, "gone with the lake's"
+
+
+@pytest.fixture
+def elsewhere(job, tmp_path, monkeypatch):
+    """elsewhere("a b"): the run on a lake of that name in a store behind a URI; what lies there is below ``store``."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "store").mkdir()
+    mounted = f"fs.viewfs.mounttable.{tmp_path.name.replace('_', '-')}.link./store"
+    job.spark.sparkContext._jsc.hadoopConfiguration().set(mounted, (tmp_path / "store").as_uri())
+
+    def on(name: str) -> Job:
+        return replace(job, lake=Lake(job.spark, f"viewfs://{tmp_path.name.replace('_', '-')}/store/{name}"))
+
+    return on
+
+
+def test_a_lake_behind_a_uri_is_trained_on_and_keeps_nothing_else(elsewhere, rows, tmp_path):
+    job = _fill(elsewhere("a%20lake [1]"), rows)
+    materialize_dataset.run(job)
+    train_coldstart.run(job)
+    assert job.read("tower_vectors").count() == USERS + ITEMS
+    assert job.read("tower_weights").count()
+    assert not any(one.is_dir() for one in train_coldstart.folder(job).iterdir())
+    assert not list((tmp_path / "store").rglob("models/run-1/full"))
+
+
+def test_a_run_that_is_taken_up_finds_the_files_that_it_copied(elsewhere, rows):
+    job = _fill(elsewhere("lake"), rows)
+    materialize_dataset.run(job)
+    copied = train_coldstart._files(job, "training_users")
+    times = [Path(urlparse(uri).path).stat().st_mtime_ns for uri in copied]
+    half = Path(urlparse(copied[0]).path)
+    whole = half.read_bytes()
+    assert train_coldstart._files(job, "training_users") == copied
+    assert [Path(urlparse(uri).path).stat().st_mtime_ns for uri in copied] == times
+    half.write_bytes(whole[:10])
+    train_coldstart._files(job, "training_users")
+    assert half.read_bytes() == whole
+
+
+def test_what_a_stopped_run_left_in_a_store_goes_with_the_models(elsewhere, tmp_path):
+    job = elsewhere("lake")
+    for folder in (tmp_path / "store" / "lake" / "models" / "run-1", train_coldstart.folder(job)):
+        folder.mkdir(parents=True)
+    train_coldstart.drop_models(job.lake)
+    assert not (tmp_path / "store" / "lake" / "models").exists()
+    assert not train_coldstart.models(job.lake).exists()
+
+
+def test_executors_cannot_train_where_the_driver_alone_has_the_files(elsewhere):
+    job = elsewhere("lake")
+    towers = job.settings.coldstart.model_copy(update={"launcher": "spark"})
+    job = replace(job, settings=job.settings.model_copy(update={"coldstart": towers}))
+    with pytest.raises(SettingsError, match=r"coldstart\.launcher is spark, .* no folder that every executor"):
+        train_coldstart.run(job)
+
+
+@pytest.mark.parametrize("name", ["50%25 off", "item #1 ?"])
+def test_a_local_lake_may_have_any_name(job, rows, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    job = _fill(replace(job, lake=Lake(job.spark, str(tmp_path / name))), rows)
+    materialize_dataset.run(job)
+    train_coldstart.run(job)
+    assert job.read("tower_vectors").count() == USERS + ITEMS

@@ -77,6 +77,14 @@ def test_a_folder_is_refused(tmp_path):
         list(blocks([tmp_path.as_uri()], COLUMNS, Shard()))
 
 
+@pytest.mark.parametrize(
+    "uri", ["s3a://bucket/lake/part-0.parquet", "file:///lake%231/part-0.parquet", "file:///lake%3F/part-0.parquet"]
+)
+def test_a_file_that_petastorm_cannot_find_is_refused_in_words(uri):
+    with pytest.raises(TrainingError, match=r"file of this machine whose path has no # and no \?"):
+        list(blocks([uri], COLUMNS, Shard()))
+
+
 class Poison:
     """Writes a file when it is unpickled."""
 
