@@ -8,7 +8,6 @@ from pyspark.sql import DataFrame
 
 from jobs.context import Job
 from recsys_spark.evaluate import comparison, metrics
-from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank.cells import layout_of
 from recsys_spark.rank.shelves import purchased
 from recsys_spark.rank.topn import TopN
@@ -22,8 +21,7 @@ def judge(job: Job, models: Collection[str] | None = None) -> None:
     candidates = comparison.candidate_items(fold.read("item_blocks"), job.with_fold("full").read("events")).persist()
     n_candidates = comparison.candidates_by_slice(candidates)
     job.describe("backtest: lists of every contender")
-    grid = fold.grid(truth.select("user_id").distinct().count(), candidates.count())
-    lists = comparison.judged_lists(_lists(fold, truth, candidates, models, grid), truth).persist()
+    lists = comparison.judged_lists(_lists(fold, truth, candidates, models), truth).persist()
     measured = metrics.measure(
         lists,
         truth,
@@ -41,7 +39,7 @@ def judge(job: Job, models: Collection[str] | None = None) -> None:
         frame.unpersist()
 
 
-def _lists(fold: Job, truth: DataFrame, candidates: DataFrame, models: Collection[str] | None, grid: Grid) -> DataFrame:
+def _lists(fold: Job, truth: DataFrame, candidates: DataFrame, models: Collection[str] | None) -> DataFrame:
     """The best k of both item groups for each user of the truth, under each contender."""
     settings, users = fold.settings, truth.select("user_id").distinct()
 
@@ -50,6 +48,7 @@ def _lists(fold: Job, truth: DataFrame, candidates: DataFrame, models: Collectio
 
     discovery = settings.rank.discovery_only
     contenders = comparison.contenders(row.asDict() for row in fold.read("route_weights").collect())
+    variants = [Variant.from_rows(name, rows) for name, rows in contenders.items() if models is None or name in models]
     search = TopN(
         theirs(fold.read("user_blocks")),
         fold.read("item_blocks"),
@@ -57,7 +56,9 @@ def _lists(fold: Job, truth: DataFrame, candidates: DataFrame, models: Collectio
         layout_of(fold.read("blocks").collect()),
         candidates,
         theirs(purchased(fold.read("interactions"))) if discovery else None,
-        [Variant.from_rows(name, rows) for name, rows in contenders.items() if models is None or name in models],
+        variants,
         {"established": (settings.backtest.k, discovery), "new": (settings.backtest.k, False)},
+        evidence=False,
     )
-    return search.ranked(grid)
+    # A task holds its users' lists under all contenders, so each of them counts like a user of recommend.
+    return search.ranked(fold.grid(users.count() * len(variants), candidates.count()))

@@ -56,6 +56,9 @@ DEFAULTS = {
     # Spark's own pattern misses account keys, among others.
     "spark.redaction.regex": SECRET_NAME,
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # Samples that the driver learns from are bounded by settings, but with long ids go beyond Spark's own limit of 1g.
+    # Arrow results pass through the driver's heap task by task on their way to Python, so their sum does not fill it.
+    "spark.driver.maxResultSize": "0",
     # Spark's own default, INT96, takes half as much space again, longer to write, and has no least and greatest value.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # A small lake would otherwise start 50 tasks per snapshot and 10,000 per vacuum.

@@ -26,3 +26,7 @@ def test_a_collector_and_limits_that_the_environment_names_are_left_alone(name):
     assert "-XX:+UseParallelGC" in _machine_options({name: "-Xss4m -XX:+UseStringDeduplication"})
     assert "MaxInlineLevel" not in _machine_options({name: "-XX:MaxInlineLevel=15"})
     assert "-XX:FreqInlineSize=100" in _machine_options({name: "-XX:MaxInlineLevel=15"})
+
+
+def test_what_is_collected_is_bounded_by_the_settings_of_the_job_and_not_by_spark(spark):
+    assert spark.sparkContext.getConf().get("spark.driver.maxResultSize") == "0"

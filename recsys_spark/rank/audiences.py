@@ -22,8 +22,9 @@ from recsys_spark.rank.variants import Variant
 
 FOUND = {"item_id": "string", "user_ids": "array<string>", "logits": "array<double>", "routes": "array<string>"}
 """One row an audience, best first."""
-ITEMS_AT_ONCE = 4_096
-"""New items whose audiences a task holds with all that the search says of them: below 100 MB at 100 places."""
+PLACES_AT_ONCE = 409_600
+"""Places of audiences that a task holds with all that the search says of them: below 100 MB. Their ids are one column
+of strings, which Arrow bounds at 2 GiB."""
 
 
 def audiences(
@@ -78,9 +79,10 @@ def audiences_of_cell(plan: Plan, items: pa.Table, users: pa.Table, pairs: pa.Ta
     user_cell = UserCell.of(users, pairs, item_cell.ids, plan.spans, plan.n_sparse)
     scorers, routes = _swapped(user_cell.scorers), users["route"].combine_chunks()
     everyone = Shelf(np.arange(users.num_rows), plan.length)
+    at_once = max(PLACES_AT_ONCE // min(plan.length, users.num_rows), 1)
     found = []
-    for start in range(0, items.num_rows, ITEMS_AT_ONCE):
-        stop = start + ITEMS_AT_ONCE
+    for start in range(0, items.num_rows, at_once):
+        stop = start + at_once
         asked = item_cell.side.rows(start, stop), user_cell.side, scorers.rows(start, stop)
         best = best_of_tile(*asked, plan.mixture.transposed(), [everyone], _NONE)
         found.append(_as_table(best, item_cell.ids[start:stop], user_cell.ids, routes))

@@ -21,6 +21,8 @@ from recsys_spark.rank.pairs import sparse_pairs
 
 KINDS = ("half", "route", "item_group")
 """Of each kind so many users are drawn."""
+MAX_HIDDEN = 1_000
+"""Hidden items of a user and group that are candidates; the longest list sets the width of everyone's in Examples."""
 FOUND = {
     "half": "string",
     "route": "string",
@@ -52,7 +54,7 @@ class Asked:
     """The drawn users with all that a search for their candidates needs."""
 
     users: DataFrame
-    """half, route, item_group, user_id, the hidden items as aligned arrays, vector and hash."""
+    """half, route, item_group, user_id, what _positives says of the hidden items, vector and hash."""
     pairs: DataFrame
     """Their boosts and excluded items, as sparse_pairs has them."""
 
@@ -101,7 +103,7 @@ def asked_users(
         draw: sizes and seed.
         keep: holds the drawn users, who are read twice.
     """
-    drawn = _drawn(_positives(user_blocks, item_blocks, truth, excluded), draw)
+    drawn = _drawn(_positives(user_blocks, item_blocks, truth, excluded, draw.seed), draw)
     hashed = F.xxhash64("user_id", F.lit(draw.seed)).alias("hash")
     users = keep(drawn.join(user_blocks.select("user_id", "vector"), "user_id", "inner").select("*", hashed))
     theirs = users.select("user_id").distinct()
@@ -120,9 +122,13 @@ def candidates_here(users: pa.Table, pairs: pa.Table, items: pa.Table, names: Sc
 
 
 def _positives(
-    user_blocks: DataFrame, item_blocks: DataFrame, truth: DataFrame, excluded: DataFrame | None
+    user_blocks: DataFrame, item_blocks: DataFrame, truth: DataFrame, excluded: DataFrame | None, seed: int
 ) -> DataFrame:
-    """KINDS, user_id with the hidden items of that group as aligned arrays."""
+    """KINDS, user_id with the hidden items of that group as aligned arrays.
+
+    hidden_drawn says which of them are candidates; the others are neither positives nor negatives.
+    """
+    hidden = F.struct(F.xxhash64("user_id", "item_id", F.lit(seed)).alias("hash"), "item_id", "in_window")
     learn = truth.groupBy("half", "user_id", "item_id").agg(F.max("in_window").alias("in_window"))
     if excluded is not None:
         learn = learn.join(excluded, ["user_id", "item_id"], "left_anti")
@@ -130,10 +136,14 @@ def _positives(
         learn.join(item_blocks.select("item_id", "item_group"), "item_id", "inner")
         .join(user_blocks.select("user_id", "route"), "user_id", "inner")
         .groupBy(*KINDS, "user_id")
-        .agg(F.collect_list(F.struct("item_id", "in_window")).alias("hidden"))
+        .agg(F.sort_array(F.collect_list(hidden)).alias("hidden"))
     )
-    arrays = [F.col("hidden.item_id").alias("hidden_items"), F.col("hidden.in_window").alias("hidden_in_window")]
-    return grouped.select(*KINDS, "user_id", *arrays)
+    arrays = {
+        "hidden_items": F.col("hidden.item_id"),
+        "hidden_in_window": F.col("hidden.in_window"),
+        "hidden_drawn": F.transform("hidden", lambda _, place: place < MAX_HIDDEN),
+    }
+    return grouped.select(*KINDS, "user_id", *[array.alias(name) for name, array in arrays.items()])
 
 
 def _drawn(users: DataFrame, draw: Draw) -> DataFrame:
@@ -165,6 +175,8 @@ def _candidates_of_group(plan: _Plan, users: pa.Table, items: pa.Table, pairs: p
     item_cell = ItemCell.of(items)
     user_cell = UserCell.of(users, pairs, item_cell.ids, plan.spans, plan.n_sparse)
     hidden = list_pairs(users["hidden_items"], item_cell.ids, users["hidden_in_window"])
+    told = list_pairs(users["hidden_items"], item_cell.ids, users["hidden_drawn"]).values > 0
+    positives, barred = hidden.where(told), hidden.where(~told)
     user_hash = users["hash"].to_numpy().view(np.uint64)
     item_hash = items["hash"].to_numpy().view(np.uint64)
     # A few matrices of users and items at once.
@@ -173,7 +185,8 @@ def _candidates_of_group(plan: _Plan, users: pa.Table, items: pa.Table, pairs: p
     for start in range(0, users.num_rows, step):
         stop = min(start + step, users.num_rows)
         keys = _random_keys(user_hash[start:stop], item_hash)
-        drawn = _tile(user_cell.rows(start, stop), item_cell.side, hidden.rows(start, stop), keys, plan)
+        theirs = positives.rows(start, stop), barred.rows(start, stop)
+        drawn = _tile(user_cell.rows(start, stop), item_cell.side, *theirs, keys, plan)
         tables.append(_as_table(drawn, users.slice(start, stop - start), item_cell.ids))
     return pa.concat_tables(tables)
 
@@ -188,10 +201,11 @@ class _Drawn:
     weight: np.ndarray
 
 
-def _tile(users: UserCell, items: Side, hidden: Pairs, keys: np.ndarray, plan: _Plan) -> _Drawn:
-    """Candidates of some users; ``keys`` [users, items] order the items at random."""
+def _tile(users: UserCell, items: Side, hidden: Pairs, barred: Pairs, keys: np.ndarray, plan: _Plan) -> _Drawn:
+    """Candidates of some users; ``keys`` [users, items] order the items at random, and barred pairs are none."""
     free = np.ones(keys.shape, bool)
-    free[users.excluded.users, users.excluded.items] = False
+    for pairs in (users.excluded, barred):
+        free[pairs.users, pairs.items] = False
     label = np.zeros(keys.shape, bool)
     label[hidden.users, hidden.items] = True
     chosen = label & free

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from recsys_spark.kernels.softmax import softmax_weights
-from recsys_spark.rank.examples import Examples
+from recsys_spark.rank.examples import TINY, Examples
 from recsys_spark.rank.ndcg import Quality, judged, ndcg, pool_of, quality
 
 L2 = 1e-3
@@ -51,7 +51,9 @@ def learn_weights(examples: Examples, prior: np.ndarray) -> np.ndarray:
     ]
     ends = [_climb(examples, start, speaking) for start in starts if start.any()]
     best = max((found for _, found in ends), key=lambda found: found.users.mean())
-    votes = [np.exp(-best.rise(found) / max(best.noise(found), MIN_NOISE * best.users.mean())) for _, found in ends]
+    # TINY counts where no end brings a positive to the top: none rises, and all have equal votes.
+    least = max(MIN_NOISE * best.users.mean(), TINY)
+    votes = [np.exp(-best.rise(found) / max(best.noise(found), least)) for _, found in ends]
     average = np.average([weights / weights.sum() for weights, _ in ends], axis=0, weights=votes)
     # What only a hopeless end had left in must not cost a block in every product.
     average = np.where(average < FAINT * average.max(), 0.0, average)

@@ -30,6 +30,9 @@ FOUND = {
     "evidence": "array<map<string,double>>",
 }
 """One row a list, best first."""
+PLACES_AT_ONCE = 1_000_000
+"""Places of one variant that a task holds with all that the search says of them; their ids are one column of strings,
+which Arrow bounds at 2 GiB."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class TopN:
     """Weightings, with different names."""
     shelves: Mapping[str, tuple[int, bool]]
     """Shelf to (length, whether excluded pairs are left out)."""
+    evidence: bool = True
+    """Whether a place tells what speaks for it, which takes most of its room."""
 
     def __post_init__(self) -> None:
         names = [variant.name for variant in self.variants]
@@ -72,32 +77,36 @@ class TopN:
         """The first N items of every user and shelf under every variant.
 
         Returns:
-            variant, shelf, user_id, rank (from 1), item_id, score (probability), route, and evidence: each scorer's
-            weighted part of the uncalibrated score, where it is not 0.
+            variant, shelf, user_id, rank (from 1), item_id, score (probability), route, and, if asked for, evidence:
+            each scorer's weighted part of the uncalibrated score, where it is not 0.
         """
-        arrays = {"item_ids": "item_id", "logits": "logit", "evidence": "evidence"}
+        evidence = ("evidence",) if self.evidence else ()
+        arrays = {"item_ids": "item_id", "logits": "logit", **{name: name for name in evidence}}
         placed = places(self.lists_by_shard(grid), arrays)
         if grid.item_shards > 1:
             lengths = [F.lit(part) for shelf, (length, _) in self.shelves.items() for part in (shelf, length)]
             longest = F.create_map(*lengths)[F.col("shelf")]
             placed = best_of_shards(placed, ("variant", "shelf", "user_id"), "item_id", longest)
-        return placed.select("variant", "shelf", "user_id", "rank", "item_id", probability(), "route", "evidence")
+        return placed.select("variant", "shelf", "user_id", "rank", "item_id", probability(), "route", *evidence)
 
     def lists_by_shard(self, grid: Grid) -> DataFrame:
         """What :meth:`ranked` lays out place by place, as FOUND: one row a list and shard of items."""
         names = ScorerNames.of(self.layout, set().union(*[variant.scorers() for variant in self.variants]))
+        fields = {name: kind for name, kind in FOUND.items() if self.evidence or name != "evidence"}
         plan = _Plan(
             names.spans,
             tuple(names.all),
             tuple((variant.name, variant.mixture(names.all)) for variant in self.variants),
             tuple((shelf, length, exclude) for shelf, (length, exclude) in self.shelves.items()),
+            fields,
         )
         users = self.user_blocks.select("user_id", "route", "vector")
         items = _shelved(
             self.item_blocks.select("item_id", "item_group", "vector"), self.shelf_items, list(self.shelves)
         )
-        pairs = sparse_pairs(self.boosts, self.excluded, names.sparse)
-        return lay_out(users, items, grid, partial(_best_of_cell, plan), FOUND, lists=pairs)
+        left_out = self.excluded if any(exclude for _, exclude in self.shelves.values()) else None
+        pairs = sparse_pairs(self.boosts, left_out, names.sparse)
+        return lay_out(users, items, grid, partial(_best_of_cell, plan), fields, lists=pairs)
 
 
 def places(lists: DataFrame, arrays: Mapping[str, str]) -> DataFrame:
@@ -133,6 +142,8 @@ class _Plan:
     """First those of the spans, then the sparse ones."""
     mixtures: tuple[tuple[str, Mixture], ...]
     shelves: tuple[tuple[str, int, bool], ...]
+    fields: Mapping[str, str]
+    """FOUND, or those of it that are asked for."""
 
 
 def _best_of_cell(plan: _Plan, users: pa.Table, items: pa.Table, pairs: pa.Table) -> pa.Table:
@@ -141,10 +152,13 @@ def _best_of_cell(plan: _Plan, users: pa.Table, items: pa.Table, pairs: pa.Table
     item_cell = ItemCell.of(items)
     user_cell = UserCell.of(users, pairs, item_cell.ids, plan.spans, len(plan.scorers) - len(plan.spans))
     shelves = _shelves(plan, items)
+    at_once = max(PLACES_AT_ONCE // max(sum(min(shelf.length, len(shelf.items)) for shelf in shelves), 1), 1)
     found = []
     for name, mixture in plan.mixtures:
-        best = best_of_tile(user_cell.side, item_cell.side, user_cell.scorers, mixture, shelves, user_cell.excluded)
-        found.append(_as_table(best, name, plan, users, item_cell.ids))
+        for start in range(0, users.num_rows, at_once):
+            some = user_cell.rows(start, start + at_once)
+            best = best_of_tile(some.side, item_cell.side, some.scorers, mixture, shelves, some.excluded)
+            found.append(_as_table(best, name, plan, users.slice(start, at_once), item_cell.ids))
     return pa.concat_tables(found)
 
 
@@ -166,9 +180,10 @@ def _as_table(best: Chosen, variant: str, plan: _Plan, users: pa.Table, item_ids
         *[taken(users[name].combine_chunks(), best.user[first]) for name in ("user_id", "route")],
         pa.ListArray.from_arrays(lists, taken(item_ids, best.item)),
         pa.ListArray.from_arrays(lists, pa.array(best.logit, pa.float64())),
-        pa.ListArray.from_arrays(lists, _evidence(best.contributions, plan.scorers)),
     ]
-    return pa.Table.from_arrays(columns, schema=arrow_schema(FOUND))
+    if "evidence" in plan.fields:
+        columns.append(pa.ListArray.from_arrays(lists, _evidence(best.contributions, plan.scorers)))
+    return pa.Table.from_arrays(columns, schema=arrow_schema(plan.fields))
 
 
 def _evidence(contributions: np.ndarray, scorers: Sequence[str]) -> pa.MapArray:

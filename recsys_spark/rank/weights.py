@@ -67,30 +67,34 @@ def learn(sample: pa.Table, scorers: Sequence[str]) -> list[dict[str, object]]:
     Returns:
         One row a route, item group and scorer.
     """
-    ordered = sample.sort_by([("route", "ascending"), ("user_id", "ascending"), ("item_id", "ascending")])
-    groups = {group: ordered.filter(pc.equal(ordered["item_group"], group)) for group in ITEM_GROUPS}
     kinds = [(group, route) for group in ITEM_GROUPS for route in ROUTES]
     # NumPy leaves Python's lock while it works on large arrays, so threads do not wait for each other.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        own = dict(zip(kinds, pool.map(lambda kind: _fit_route(groups[kind[0]], kind[1], scorers), kinds), strict=True))
+        own = dict(zip(kinds, pool.map(lambda k: _fit_route(sample, k[0], k[1], scorers), kinds), strict=True))
         lent = {
             (group, route): next((own[group, n] for n in (route, *LENDERS[route]) if own[group, n]), None)
             for group, route in kinds
         }
         lacking = [group for group in ITEM_GROUPS if not all(lent[group, route] for route in ROUTES)]
-        shared = dict(zip(lacking, pool.map(lambda group: _fit_together(groups[group], scorers), lacking), strict=True))
+        shared = dict(zip(lacking, pool.map(lambda group: _fit_together(sample, group, scorers), lacking), strict=True))
     return [row for kind in kinds for row in _rows(*kind, scorers, lent[kind] or shared[kind[0]])]
 
 
-def _fit_route(group: pa.Table, route: str, scorers: Sequence[str]) -> Learned | None:
+def _fit_route(sample: pa.Table, group: str, route: str, scorers: Sequence[str]) -> Learned | None:
     """What the candidates of one route teach; nothing where they are of too few users."""
-    examples = _examples(group.filter(pc.equal(group["route"], route)), len(scorers))
+    examples = _examples(_ordered(sample, group, [route]), len(scorers))
     return _fit(examples, scorers) if len(examples) >= MIN_USERS else None
 
 
-def _fit_together(group: pa.Table, scorers: Sequence[str]) -> Learned:
-    examples = _examples(group, len(scorers))
+def _fit_together(sample: pa.Table, group: str, scorers: Sequence[str]) -> Learned:
+    examples = _examples(_ordered(sample, group, ROUTES), len(scorers))
     return _fit(examples, scorers) if len(examples) >= MIN_USERS else _equal(examples)
+
+
+def _ordered(sample: pa.Table, group: str, routes: Sequence[str]) -> pa.Table:
+    """The candidates of a group and some routes, sorted; a sort makes one piece of a column, of strings below 2 GiB."""
+    kind = pc.and_(pc.equal(sample["item_group"], group), pc.is_in(sample["route"], pa.array(routes)))
+    return sample.filter(kind).sort_by([(name, "ascending") for name in ("route", "user_id", "item_id")])
 
 
 def _fit(examples: Examples, scorers: Sequence[str]) -> Learned:

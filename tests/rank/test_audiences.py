@@ -60,9 +60,11 @@ def test_an_audience_is_the_same_among_few_items_at_once_as_among_all(rows, monk
     plan = audiences_module.Plan(names.spans, len(names.sparse), variant.mixture(names.all), 4)
     asked = plan, items, users.toArrow(), pairs.toArrow()
     at_once = audiences_module.audiences_of_cell(*asked)
-    monkeypatch.setattr(audiences_module, "ITEMS_AT_ONCE", 3)
-    assert items.num_rows > 3
-    assert audiences_module.audiences_of_cell(*asked).equals(at_once)
+    monkeypatch.setattr(audiences_module, "PLACES_AT_ONCE", 3 * 4)
+    few = audiences_module.audiences_of_cell(*asked)
+    assert items.num_rows == 4
+    assert few["item_id"].num_chunks == 2  # an audience has four places, so three items at once
+    assert few.equals(at_once)
 
 
 def test_known_items_and_a_shop_without_new_ones_have_no_audience(rows):

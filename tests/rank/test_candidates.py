@@ -7,6 +7,7 @@ from shops import LAYOUT, small_shop
 
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import keeping
+from recsys_spark.rank import candidates as candidates_module
 from recsys_spark.rank.candidates import Draw, asked_users, candidates
 from recsys_spark.rank.cells import ScorerNames
 from tests.frames import boost_lists, local_frame
@@ -84,6 +85,21 @@ def test_the_draw_does_not_depend_on_the_buckets_and_respects_its_size(shop, row
     assert sorted(map(str, one)) == sorted(map(str, many))
     assert {(row["route"], row["user_id"]) for row in one} == {(r["route"], r["user_id"]) for r in many}
     assert len({row["user_id"] for row in one}) == 8  # two of each of the four routes
+
+
+def test_of_a_user_with_many_hidden_items_some_are_drawn_and_the_others_are_no_candidates(shop, rows, monkeypatch):
+    truth = truth_of(*[("u1", f"i{n:02}") for n in range(1, 10)], ("u2", "i01"))
+    everything = Draw(users=5, top=30, others=30)
+    whole = found(shop, rows, truth, draw=everything)
+    monkeypatch.setattr(candidates_module, "MAX_HIDDEN", 3)
+    one, many = (found(shop, rows, truth, draw=everything, grid=grid) for grid in (Grid(1, 1), Grid(4, 2)))
+    assert sorted(map(str, one)) == sorted(map(str, many))
+    assert [row for row in one if row["user_id"] == "u2"] == [row for row in whole if row["user_id"] == "u2"]
+    known = {item["item_id"] for item in shop.items if item["item_group"] == "established"}
+    mine = {row["item_id"]: row["label"] for row in one if row["user_id"] == "u1" and row["item_id"] in known}
+    hidden = {f"i{n:02}" for n in range(1, 10)} & known
+    assert sum(mine.values()) == len(hidden & mine.keys()) == 3
+    assert len(mine) == len(known) - len(hidden) + 3
 
 
 def test_excluded_pairs_are_neither_positives_nor_negatives(shop, rows, spark):

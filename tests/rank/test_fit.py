@@ -53,6 +53,14 @@ def test_a_scorer_that_says_nothing_has_weight_0_and_scale_1():
     assert learn_weights(nothing, np.ones(2)).tolist() == [0, 0]
 
 
+def test_where_no_order_brings_a_positive_to_the_top_the_ends_of_the_search_have_equal_votes():
+    scores, label = np.random.default_rng(0).uniform(1.0, 2.0, (30, 60, 3)), np.eye(30, 60, dtype=bool)
+    scores[label] = 0.0
+    weights = learn_weights(examples_of(scores, label).scaled(), EVEN)
+    assert (weights >= 0).all()
+    assert np.isclose(weights.sum(), 1.0)
+
+
 def test_few_hidden_items_keep_the_weights_near_the_prior():
     examples = planted(5, n_users=4).scaled()
     prior = np.array([0.0, 0.5, 0.5])

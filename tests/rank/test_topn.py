@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 
 import pytest
+from pyspark.sql import Row
+from pyspark.sql import functions as F
 from shops import LAYOUT, SCORERS, mixed_variant, small_shop
 
 from recsys_spark.errors import SettingsError
 from recsys_spark.kernels.grid import Grid
+from recsys_spark.rank import topn
+from recsys_spark.rank.cells import ScorerNames
+from recsys_spark.rank.pairs import sparse_pairs
 from recsys_spark.rank.topn import TopN
 from recsys_spark.rank.variants import Variant
 from tests.frames import boost_lists, local_frame
@@ -54,7 +59,7 @@ def frames(spark, rows):
     }
 
 
-def run(frames, variants, shelves=SHELVES, excluded=True, *, user_buckets, item_shards):
+def run(frames, variants, shelves=SHELVES, excluded=True, *, user_buckets, item_shards, **options):
     search = TopN(
         frames["user_blocks"],
         frames["item_blocks"],
@@ -64,6 +69,7 @@ def run(frames, variants, shelves=SHELVES, excluded=True, *, user_buckets, item_
         frames["excluded"] if excluded else None,
         variants,
         shelves,
+        **options,
     )
     return search.ranked(Grid(user_buckets, item_shards)).collect()
 
@@ -104,6 +110,38 @@ def test_score_is_the_probability_and_evidence_the_parts_of_the_score(frames):
 def test_a_user_short_of_items_gets_the_ones_there_are(frames):
     found = run(frames, [Variant.single("factors")], {"for_you": (100, False)}, False, user_buckets=2, item_shards=3)
     assert {len(rows) for rows in listed(found, "factors", "for_you").values()} == {25}
+
+
+def test_excluded_pairs_are_not_read_where_no_shelf_leaves_them_out(frames):
+    unread = F.raise_error(F.lit("excluded pairs were read")).cast("string").alias("item_id")
+    excluded = frames["excluded"].select("user_id", unread)
+    shelves = {"for_you": (4, False)}
+    found = run(dict(frames, excluded=excluded), [mixed_variant()], shelves, user_buckets=2, item_shards=1)
+    assert sorted(found) == sorted(run(frames, [mixed_variant()], shelves, False, user_buckets=2, item_shards=1))
+
+
+@pytest.mark.parametrize("item_shards", [1, 2])
+def test_without_evidence_the_places_are_the_same(frames, item_shards):
+    grid = {"user_buckets": 2, "item_shards": item_shards}
+    whole, bare = (run(frames, [mixed_variant()], **grid, evidence=told) for told in (True, False))
+    assert "evidence" not in bare[0]
+    assert sorted(bare) == sorted(Row(**{k: v for k, v in r.asDict().items() if k != "evidence"}) for r in whole)
+
+
+def test_lists_are_the_same_of_few_users_at_once_as_of_all(frames, monkeypatch):
+    variants = {name: mixed_variant(name) for name in ("one", "other")}
+    names = ScorerNames.of(LAYOUT, mixed_variant().scorers())
+    mixtures = tuple((name, variant.mixture(names.all)) for name, variant in variants.items())
+    plan = topn._Plan(names.spans, names.all, mixtures, (("for_you", 4, False), ("fresh", 3, True)), topn.FOUND)
+    items = topn._shelved(frames["item_blocks"], frames["shelf_items"], list(SHELVES))
+    pairs = sparse_pairs(frames["boosts"], frames["excluded"].distinct(), names.sparse)
+    asked = plan, frames["user_blocks"].toArrow(), items.toArrow(), pairs.toArrow()
+    at_once = topn._best_of_cell(*asked)
+    monkeypatch.setattr(topn, "PLACES_AT_ONCE", 4 * (4 + 3))
+    few = topn._best_of_cell(*asked)
+    assert few["user_id"].num_chunks == 2 * 3  # nine users, four at once, under each variant
+    keys = [(name, "ascending") for name in ("variant", "shelf", "user_id")]
+    assert few.sort_by(keys).to_pylist() == at_once.sort_by(keys).to_pylist()
 
 
 def test_repeated_variant_names_are_refused(frames):

@@ -13,7 +13,7 @@ from recsys_spark.rank.candidates import FOUND
 from recsys_spark.rank.cells import lists
 from recsys_spark.rank.examples import PARTS
 from recsys_spark.rank.variants import PAIRS, Variant
-from recsys_spark.rank.weights import MIN_USERS, item_parts, learn
+from recsys_spark.rank.weights import MIN_USERS, _ordered, item_parts, learn
 
 SCORERS = ("good", "noise")
 
@@ -84,6 +84,16 @@ def test_the_order_of_the_sample_does_not_matter():
     sample = sample_of("warm", "established", 40)
     backwards = sample.take(pa.array(np.arange(len(sample))[::-1].copy()))
     assert learn(sample, SCORERS) == learn(backwards, SCORERS)
+
+
+def test_a_kind_is_taken_out_of_more_than_2_gib_of_ids_before_it_is_sorted():
+    warm, *others = [sample_of(route, "new", 10) for route in ("warm", *["cold"] * 8)]
+    long = pa.array(["x" * 5_400_000] * warm.num_rows)
+    place = warm.schema.get_field_index("item_id")
+    shared = [kind.set_column(place, "item_id", long) for kind in others]  # one array, eight times
+    sample = pa.concat_tables([*shared, warm])
+    assert sample["item_id"].nbytes > 2**31
+    assert _ordered(sample, "new", ["warm"]).equals(warm)
 
 
 def test_the_part_of_an_item_hangs_on_its_id_alone():
