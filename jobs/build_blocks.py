@@ -17,6 +17,7 @@ from jobs.command import run_job
 from jobs.context import Job
 from recsys_spark.blocks.build import (
     Inputs,
+    check_width,
     learn_items,
     learn_spreads,
     learn_tables,
@@ -66,6 +67,7 @@ def _learn(job: Job, inputs: Inputs) -> tuple[Layout, Learned]:
     """What was learned of everyone; the items' blocks and the layout are written on the way."""
     settings = job.settings.blocks
     layout = make_layout(inputs, settings, rank=job.settings.als.rank, deep_width=deep_width(job))
+    check_width(layout, settings)
     when = make_calendar(inputs, settings, layout)
     with keeping() as keep:
         predicted, items = learn_items(inputs, settings, layout, when, keep)

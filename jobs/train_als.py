@@ -9,7 +9,7 @@ from jobs.context import Job
 from recsys_spark.kernels.keep import let_go_of_rdds
 from recsys_spark.kernels.together import together
 from recsys_spark.warm.als import fit_als, ratings
-from recsys_spark.warm.fold_in import fold_in
+from recsys_spark.warm.fold_in import bounded, fold_in
 
 OUTPUTS = ("item_factors", "user_factors")
 
@@ -33,13 +33,14 @@ def run(job: Job) -> None:
             )
             job.write("item_factors", factors)
     users, items = job.changed(job.read("user_profiles")), job.read("item_factors")
+    n_users, n_items = together(job.spark, [users.count, items.count])
     found = fold_in(
         ratings(job.changed(met), settings.browse_weight),
         items,
         rank=settings.rank,
         regularization=settings.regularization,
         alpha=settings.alpha,
-        grid=job.grid(*together(job.spark, [users.count, items.count])),
+        grid=bounded(job.grid(n_users, n_items), n_users, settings.rank),
     )
     job.write("user_factors", job.with_unchanged("user_factors", found))
 

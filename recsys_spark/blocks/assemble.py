@@ -173,9 +173,10 @@ def _own_or_predicted(batch: pa.RecordBatch, name: str, predicted: np.ndarray) -
 
 
 def _counted(batch: pa.RecordBatch, name: str, predicted: np.ndarray) -> np.ndarray:
-    """The log of a count where there is one; new items among themselves are ordered by the prediction."""
+    """The log of a count of items with events; new items among themselves are ordered by the prediction."""
     counted = batch[name].to_numpy().astype(np.float32)[:, None]
-    return np.where(counted > 0, counted, predicted)
+    # A count may have decayed to 0.
+    return np.where(batch["n_events"].to_numpy()[:, None] > 0, counted, predicted)
 
 
 def _rows(batch: pa.RecordBatch, keep: list[str], parts: dict[str, np.ndarray], layout: Layout) -> pa.RecordBatch:

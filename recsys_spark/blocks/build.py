@@ -37,11 +37,14 @@ from recsys_spark.blocks.taste import Taste, learn_taste
 from recsys_spark.config.settings import BlockSettings, Scorer
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
+from recsys_spark.errors import SettingsError
 from recsys_spark.kernels.draw import drawn
 from recsys_spark.kernels.event_columns import item_group
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import Keep
 
+STANDS_ON = {"demographic": "attributes of users", "deep": "coldstart.enabled"}
+"""Blocks that have no place without."""
 SPREAD_USERS = 20_000
 """Users whose scores say how far apart those of a block lie."""
 
@@ -80,6 +83,20 @@ def make_layout(inputs: Inputs, settings: BlockSettings, *, rank: int, deep_widt
         moment=settings.moment_buckets,
         deep=deep_width,
     )
+
+
+def check_width(layout: Layout, settings: BlockSettings) -> None:
+    """Refuse a layout without any block: there would be no vectors to search.
+
+    Raises:
+        SettingsError: no enabled block has anything to stand on.
+    """
+    if not layout.width:
+        lacking = ", ".join(f"{block} needs {what}" for block, what in STANDS_ON.items() if block in settings.enabled)
+        raise SettingsError(
+            f"blocks.enabled: no scorer has a place in the scoring vectors: {lacking}; "
+            "add one that learns from events, such as popularity"
+        )
 
 
 def learn_items(

@@ -57,7 +57,8 @@ def fit_als(
     rated = ratings(interactions, browse_weight).join(users, "user_id", "inner").join(items, "item_id", "inner")
     if rated.isEmpty():  # a day on which nobody that may be learned from did anything
         return items.select("item_id", F.array().cast("array<float>").alias("factors")).limit(0)
-    blocks = min(int(spark.conf.get("spark.sql.shuffle.partitions", "8") or 8), MAX_BLOCKS)
+    asked = spark.conf.get("spark.sql.shuffle.partitions", None)
+    blocks = _blocks(asked, spark.sparkContext.defaultParallelism)
     # Spark solves for the users last, which folding in does here. Where the final factors are not to be stored, it
     # leaves that solution to whoever reads it. (Where users and items change places it solves for the items last, but
     # from random items the objective falls more slowly than from random users.)
@@ -85,6 +86,11 @@ def ratings(interactions: DataFrame, browse_weight: float) -> DataFrame:
     engagement = F.when(F.col("n_purchases") > 0, 1.0).otherwise(browse_weight)
     rating = F.log1p(F.col("n_sessions")) * engagement
     return interactions.select("user_id", "item_id", rating.cast("float").alias("rating")).where(F.col("rating") > 0)
+
+
+def _blocks(asked: str | None, cores: int) -> int:
+    """As many as a shuffle has partitions; Databricks knows the word auto, and then it is one a core."""
+    return min(int(asked) if asked and asked.isdecimal() else cores, MAX_BLOCKS)
 
 
 def _positions(frame: DataFrame, id_column: str, idx_column: str) -> DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,13 +12,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.kernels.arrow import list_column, matrix, positions_in
-from recsys_spark.kernels.gram import gram
+from recsys_spark.kernels.gram import gram, rounded_gram
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 
 SOLVED = {"user_id": "string", "factors": "array<float>"}
 PARTS = {"user_id": "string", "n_rated": "int", "normal": "array<double>", "right": "array<double>"}
 ENTRIES_AT_ONCE = 1 << 22
 """Numbers of item factors that are gathered at a time: 32 MB."""
+PARTS_BYTES = 1 << 27
+"""Partial normal equations of a task, which are held a few times over while they are added up and solved."""
 
 
 def fold_in(
@@ -36,13 +39,12 @@ def fold_in(
         rank: length of the factors.
         regularization: lambda, per rating.
         alpha: growth of confidence with the rating.
-        grid: buckets of users and shards of items.
+        grid: buckets of users and shards of items; from :func:`bounded` where users or items are many.
     """
     entry = F.struct("item_id", F.col("rating").cast("float").alias("rating"))
     listed = ratings.groupBy("user_id").agg(F.array_sort(F.collect_list(entry)).alias("met"))
     users = listed.select("user_id", F.col("met.item_id").alias("items"), F.col("met.rating").alias("ratings"))
-    # Below the tenth digit the sum depends on the order of its parts.
-    known = np.round(gram(item_factors, "factors", rank), 10)
+    known = rounded_gram(gram(item_factors, "factors", rank))
     if grid.item_shards == 1:
         work = partial(_solved_cell, gram=known, regularization=regularization, alpha=alpha)
         return lay_out(users, item_factors, grid, work, SOLVED)
@@ -51,6 +53,20 @@ def fold_in(
     solve = partial(_solved_parts, gram=known, regularization=regularization)
     schema = ", ".join(f"{name} {kind}" for name, kind in SOLVED.items())
     return parts.groupBy(bucket.alias("bucket")).applyInArrow(solve, schema)
+
+
+def bounded(grid: Grid, n_users: int, rank: int) -> Grid:
+    """The grid with buckets of users so small that their partial normal equations fit into PARTS_BYTES, on average.
+
+    Beyond one shard of items each user has one matrix [rank, rank] a shard. With one shard there are no parts.
+
+    >>> bounded(Grid(user_buckets=40, item_shards=3), n_users=1_000_000, rank=128)
+    Grid(user_buckets=985, item_shards=3)
+    """
+    if grid.item_shards == 1:
+        return grid
+    users = max(PARTS_BYTES // (8 * rank * (rank + 1)), 1)
+    return replace(grid, user_buckets=max(grid.user_buckets, -(-n_users // users)))
 
 
 def solved(normal: np.ndarray, right: np.ndarray, n_rated: np.ndarray, gram: np.ndarray, ridge: float) -> np.ndarray:

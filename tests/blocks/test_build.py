@@ -2,27 +2,33 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import get_args
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from pyspark.sql import functions as F
 
 from recsys_spark.blocks.build import (
     Inputs,
+    check_width,
     learn_items,
     learn_spreads,
     learn_tables,
     make_boosts,
     make_calendar,
+    make_item_blocks,
     make_layout,
     make_user_blocks,
     make_user_svd,
 )
+from recsys_spark.blocks.layout import Layout
 from recsys_spark.blocks.learned import Learned, Maps, calendar_table, maps_table, no_rows, weights_table
 from recsys_spark.blocks.maps import AttributeMap
 from recsys_spark.blocks.moment import Calendar
 from recsys_spark.blocks.taste import Taste
-from recsys_spark.config.settings import BlockSettings
+from recsys_spark.config.settings import BlockSettings, Dense
+from recsys_spark.errors import SettingsError
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import keeping
 from tests.frames import boost_pairs
@@ -174,6 +180,37 @@ def test_popularity_of_a_new_item_is_what_its_attributes_predict(scores):
     assert score("bare", "gel1", "popularity") == pytest.approx(np.log1p(2), rel=1e-4)
     # sqrt(n / mean n) of the items of its kind, all of which two users took.
     assert score("bare", "new_gel", "popularity") == pytest.approx(1.0, abs=0.03)
+
+
+def test_demand_that_faded_long_ago_is_none_and_not_what_attributes_predict(rows, inputs):
+    faded = rows(
+        "item_vectors", {"item_id": "old", "n_users": 3, "n_events": 3, "popularity": 1e-60}, {"item_id": "new"}
+    )
+    layout = Layout.of(("popularity", "trend"), factors=0, svd=0, demographic=0, moment=0, deep=0)
+    predicted = AttributeMap(np.full((3, 2), 0.5, np.float32))
+    found = make_item_blocks(replace(inputs, item_vectors=faded), layout, predicted, None, None).collect()
+    assert {row.item_id: row.vector for row in found} == {
+        "old": pytest.approx([np.log1p(3), 0.0]),
+        "new": pytest.approx([0.5, 0.5]),
+    }
+
+
+def test_the_dense_scorers_are_the_blocks_of_a_layout_in_its_order():
+    assert get_args(Dense) == tuple(Layout.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("enabled", [(), ("habit", "neighbours", "content")])
+def test_settings_without_a_scorer_that_is_a_block_are_refused(enabled):
+    with pytest.raises(ValidationError, match=r"add at least one of factors, svd, .*, deep"):
+        BlockSettings(enabled=enabled)
+
+
+def test_blocks_that_have_nothing_to_stand_on_are_refused_in_words(inputs):
+    settings = BlockSettings(enabled=("demographic", "deep", "habit"))
+    bare = replace(inputs, n_user_features=0)
+    with pytest.raises(SettingsError, match=r"demographic needs attributes of users, deep needs coldstart\.enabled"):
+        check_width(make_layout(bare, settings, rank=2, deep_width=0), settings)
+    check_width(make_layout(inputs, settings, rank=2, deep_width=0), settings)
 
 
 def test_a_block_that_is_switched_off_has_no_place(inputs):

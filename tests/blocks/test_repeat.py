@@ -2,11 +2,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 from scipy.special import expit
 
-from recsys_spark.blocks.repeat import learn_repeat, repeat_boosts
+from recsys_spark.blocks.repeat import _fit, learn_repeat, repeat_boosts
 from recsys_spark.blocks.rhythm import FEATURES
 from recsys_spark.contracts.learned_tables import REPEAT_ITEMS, REPEAT_TREES
 from recsys_spark.kernels.trees import Node
@@ -112,6 +113,14 @@ def test_a_value_is_the_likelihood_over_its_mean_as_of_the_own_later_purchases(r
     values = {row.user_id: row.value for row in found}
     expected = {"early": np.log1p(expit(-1.5) / expit(-1)), "late": np.log1p(expit(0.5) / expit(-1))}
     assert values == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("rare", [0, 1, 9, 10])
+def test_trees_grow_where_nearly_all_pairs_are_bought_again(rare):
+    rng, n = np.random.default_rng(0), 10_001  # from 10,001 pairs on scikit-learn stops early
+    ids = {name: [f"{number:05}" for number in range(n)] for name in ("cut", "user_id", "item_id")}
+    sample = pa.table({**ids, **{name: rng.random(n) for name in FEATURES}})
+    assert _fit(sample, np.arange(n) >= rare, seed=0).n_iter_ > 0
 
 
 def test_items_that_were_not_learned_are_left_out(grocer, learned):

@@ -8,8 +8,8 @@ from recsys_spark.contracts.spark import conform
 from recsys_spark.errors import ContractError
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import let_go_of_rdds
-from recsys_spark.warm.als import fit_als, ratings
-from recsys_spark.warm.fold_in import fold_in
+from recsys_spark.warm.als import _blocks, fit_als, ratings
+from recsys_spark.warm.fold_in import PARTS_BYTES, bounded, fold_in
 
 SETTINGS = dict(rank=2, iterations=4, regularization=0.01, alpha=20.0, browse_weight=0.3, seed=1)
 GRID = Grid(2, 1)
@@ -92,6 +92,26 @@ def test_some_users_get_the_same_factors_as_among_all_and_from_items_in_shards(s
         np.testing.assert_array_equal(factors, everyone[user])
     for user, factors in folded(met, items, Grid(2, 3)).items():
         np.testing.assert_allclose(factors, everyone[user], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("rank", [64, 128, 512])
+def test_partial_equations_of_a_bucket_of_users_stay_small_whatever_the_rank(rank):
+    n_users = 1_000_000
+    grid = bounded(Grid(40, 3), n_users, rank)
+    assert grid.item_shards == 3
+    assert n_users / grid.user_buckets * rank * rank * 8 <= PARTS_BYTES <= 2**27
+    # Nor are there many more buckets than that takes.
+    assert n_users / grid.user_buckets * rank * (rank + 1) * 8 > 0.95 * PARTS_BYTES
+
+
+def test_where_all_items_come_to_a_user_or_parts_are_small_the_grid_stays_as_it_is():
+    assert bounded(Grid(40, 1), 10**9, 512) == Grid(40, 1)
+    assert bounded(Grid(40, 3), 100_000, 64) == Grid(40, 3)
+
+
+@pytest.mark.parametrize(("asked", "blocks"), [("8", 8), ("4000", 64), ("auto", 3), (None, 3)])
+def test_a_fit_has_as_many_blocks_as_a_shuffle_has_partitions_or_as_there_are_cores(asked, blocks):
+    assert _blocks(asked, cores=3) == blocks
 
 
 def test_ratings_weigh_browsing_less_and_leave_out_what_counts_nothing(rows):
