@@ -112,6 +112,7 @@ def _as_of(job: Job) -> datetime:
 def _too_late(job: Job, mode: str) -> str:
     """Why it is time for a full refresh, in words; empty if it is not."""
     days = job.settings.refresh.full_every_days
-    if mode != "auto" or days is None or _as_of(job) - job.ages_from < timedelta(days=days):
+    # Compared as a number: a timedelta holds no days without end.
+    if mode != "auto" or days is None or (_as_of(job) - job.ages_from) / timedelta(days=1) < days:
         return ""
     return f"the last one is as of {job.ages_from}, and refresh.full_every_days is {days:g}"

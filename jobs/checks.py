@@ -166,9 +166,9 @@ def lake_check(path: str) -> Check:
     if "://" in path or path.startswith("dbfs:"):
         return Check("lake", f"{path} is remote; the first job checks it")
     folder = Path(path).absolute()
-    while not folder.exists():
-        folder = folder.parent
     try:
+        while not folder.exists():
+            folder = folder.parent
         with tempfile.TemporaryFile(dir=folder):
             return Check("lake", f"{path} can be written")
     except OSError as error:

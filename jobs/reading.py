@@ -6,6 +6,7 @@ import argparse
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from jobs.command_line import settings_parser
 from recsys_spark.config import load_settings
@@ -30,9 +31,16 @@ class Reading:
     privacy: PrivacySettings
 
     def user_id(self, external_id: str) -> str:
-        """The id that stands for the user inside the lake."""
-        keys = keys_of(self.privacy)
-        return keys[0].pseudonym(external_id) if keys else external_id
+        """The id under which the release holds the user, who may have come before the key was set or rotated.
+
+        Where it holds nobody of that id, the one that the present key makes.
+        """
+        forms = [*(key.pseudonym(external_id) for key in keys_of(self.privacy)), external_id]
+        if len(forms) == 1:
+            return external_id
+        found = self.table("users").where(F.col("user_id").isin(forms)).select("user_id").collect()
+        held = {row["user_id"] for row in found}
+        return next((form for form in forms if form in held), forms[0])
 
     def table(self, name: str) -> DataFrame:
         """A table at the release's version; ``backtest/NAME`` for the other fold."""

@@ -27,7 +27,9 @@ DIGITS = 10
 POISSON_CDF = np.cumsum([exp(-1.0) / factorial(n) for n in range(20)])
 INTERVAL = (0.025, 0.975)
 
-Sums = dict[tuple[str, str, str], tuple[np.ndarray, np.ndarray, int]]
+Total = tuple[np.ndarray, np.ndarray, int]
+"""Weighted sums and weights, one for each replicate and metric, and how many users they are of."""
+Sums = dict[tuple[str, str, str], Total]
 
 
 def with_intervals(scores: DataFrame, metrics: Sequence[str], replicates: int, seed: int) -> DataFrame:
@@ -110,25 +112,32 @@ def _as_batch(total: Sums) -> pa.RecordBatch:
 
 def _merge(partials: pa.Table, metrics: Sequence[str]) -> pa.Table:
     """Add the partitions of one model and slice up, and take quantiles over the replicates."""
-    by_bucket: dict[str, list[dict]] = defaultdict(list)
-    for row in partials.to_pylist():
-        by_bucket[row["bucket"]].append(row)
-        by_bucket["all"].append(row)
+    by_bucket: dict[str, Total] = {}
+    columns = [partials.column(name) for name in ("bucket", "sums", "counts", "n_rows")]
+    # The sums are read where Arrow has them: as Python's numbers, those of thousands of partitions take gigabytes.
+    for bucket, sums, counts, n_rows in zip(*columns, strict=True):
+        part = (sums.values.to_numpy(), counts.values.to_numpy(), n_rows.as_py())
+        for key in (bucket.as_py(), "all"):
+            by_bucket[key] = _added(by_bucket[key], part) if key in by_bucket else part
     first = {c: partials.column(c)[0].as_py() for c in ("model", "slice")}
     rows = [
         first | {"bucket": bucket} | found
-        for bucket, parts in sorted(by_bucket.items())
-        for found in _quantiles(parts, metrics)
+        for bucket in sorted(by_bucket)
+        for found in _quantiles(by_bucket[bucket], metrics)
     ]
     types = [(f, pa.string()) for f in ("model", "slice", "bucket", "metric")]
     types += [(f, pa.float64()) for f in ("value", "low", "high")]
     return pa.Table.from_pylist(rows, schema=pa.schema([*types, ("n_users", pa.int64())]))
 
 
-def _quantiles(parts: Sequence[dict], metrics: Sequence[str]) -> Iterator[dict]:
+def _added(one: Total, other: Total) -> Total:
+    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
+
+
+def _quantiles(total: Total, metrics: Sequence[str]) -> Iterator[dict]:
     """Value, bounds and users of each metric; a metric that no user has is left out."""
-    sums, counts = (np.sum([p[c] for p in parts], axis=0).reshape(-1, len(metrics)) for c in ("sums", "counts"))
-    n_users = sum(p["n_rows"] for p in parts)
+    sums, counts = (flat.reshape(-1, len(metrics)) for flat in total[:2])
+    n_users = total[2]
     for column, metric in enumerate(metrics):
         drawn = counts[:, column] > 0  # a replicate of a tiny slice may draw nobody
         if not drawn[0]:

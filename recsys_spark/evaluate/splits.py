@@ -7,7 +7,7 @@ same ids are hidden however the data is partitioned and whatever is added to it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pyspark.sql import Column, DataFrame
@@ -39,6 +39,7 @@ class SplitPlan:
         described_only: Hide only users with attributes: a cold user without any teaches nothing about attributes.
         purchases_only: Only purchases count as truth, because there are some.
         cold_user_share: Share of the users that may be hidden; None for the setting as it is.
+        cold_item_share: The same of the items.
     """
 
     method: str
@@ -46,10 +47,13 @@ class SplitPlan:
     described_only: bool
     purchases_only: bool
     cold_user_share: float | None = None
+    cold_item_share: float | None = None
 
 
 def plan_split(events: DataFrame, users: DataFrame, settings: BacktestSettings) -> SplitPlan:
-    """Look at the data, by three aggregates of one row each, and decide how to cut it.
+    """Look at the data, by a few aggregates of one row each, and decide how to cut it.
+
+    Where all users or all items with events would be hidden, as can happen with a handful of them, none of them is.
 
     Args:
         events: Table ``events``.
@@ -74,7 +78,28 @@ def plan_split(events: DataFrame, users: DataFrame, settings: BacktestSettings) 
     total, described = _active_users(events, users)
     described_only = described >= ENOUGH_DESCRIBED_USERS or 0 < ENOUGH_DESCRIBED_SHARE * total <= described
     share = _enough_hidden(settings, described if described_only else total)
-    return SplitPlan(method, cut, described_only, bool(found["purchases"]), share)
+    plan = SplitPlan(method, cut, described_only, bool(found["purchases"]), share, settings.cold_item_share)
+    return _leaving_events(events, users, plan, settings)
+
+
+def _leaving_events(events: DataFrame, users: DataFrame, plan: SplitPlan, settings: BacktestSettings) -> SplitPlan:
+    """The plan, with the share of users or of items at 0 where hiding them would leave nothing to learn from."""
+    known_user, known_item = ~F.col("hidden_user"), ~F.col("hidden_item")
+    if plan.method == "time":
+        events = events.where(F.col("ts") < F.lit(plan.cut))
+    events = events.where(F.col("item_id").isNotNull())
+    # The first plan hides more users and needs no attributes: one known pair of it is enough, and found at once.
+    for hiding in (replace(plan, described_only=False), plan):
+        marked = _with_hidden(events, users, hiding, settings)
+        if not marked.where(known_user & known_item).isEmpty():
+            return plan
+    left = marked.agg(F.max(known_user).alias("users"), F.max(known_item).alias("items")).first()
+    left_users, left_items = (left["users"], left["items"]) if left else (False, False)
+    return replace(
+        plan,
+        cold_user_share=plan.cold_user_share if left_users and not left_items else 0.0,
+        cold_item_share=plan.cold_item_share if left_items else 0.0,
+    )
 
 
 def _enough_hidden(settings: BacktestSettings, eligible: int) -> float:
@@ -162,8 +187,9 @@ def _hash_share(seed: int, salt: str, column: str) -> Column:
 
 def _with_hidden(events: DataFrame, users: DataFrame, plan: SplitPlan, settings: BacktestSettings) -> DataFrame:
     """Add hidden_user, hidden_item and counts (the event would be truth if it were held out)."""
-    share = settings.cold_user_share if plan.cold_user_share is None else plan.cold_user_share
-    hidden_user = _hash_share(settings.seed, "user", "user_id") < share
+    user_share = settings.cold_user_share if plan.cold_user_share is None else plan.cold_user_share
+    item_share = settings.cold_item_share if plan.cold_item_share is None else plan.cold_item_share
+    hidden_user = _hash_share(settings.seed, "user", "user_id") < user_share
     if plan.described_only:
         events = events.join(_described(users), "user_id", how="left")
         hidden_user = hidden_user & F.col("described").isNotNull()
@@ -172,7 +198,7 @@ def _with_hidden(events: DataFrame, users: DataFrame, plan: SplitPlan, settings:
     return events.select(
         *table("events").columns,
         hidden_user.alias("hidden_user"),
-        (has_item & (_hash_share(settings.seed, "item", "item_id") < settings.cold_item_share)).alias("hidden_item"),
+        (has_item & (_hash_share(settings.seed, "item", "item_id") < item_share)).alias("hidden_item"),
         (has_item & of_kind).alias("counts"),
     )
 

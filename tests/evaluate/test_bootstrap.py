@@ -1,7 +1,10 @@
+import tracemalloc
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from recsys_spark.evaluate.bootstrap import poisson_counts, with_intervals
+from recsys_spark.evaluate.bootstrap import _as_batch, _merge, poisson_counts, with_intervals
 from tests.frames import local_frame
 
 SCORES = "model string, slice string, bucket string, user_id string, recall double"
@@ -34,3 +37,21 @@ def test_another_seed_draws_other_users(spark):
     first, second = (with_intervals(frame, ["recall"], 40, seed).first() for seed in (1, 2))
     assert first.value == second.value
     assert (first.low, first.high) != (second.low, second.high)
+
+
+def test_adding_many_partitions_up_takes_less_memory_than_they_do():
+    parts = [
+        {("m", "warm", bucket): (np.full((101, 2), n), np.ones((101, 2)), 1) for bucket in "01"} for n in range(99)
+    ]
+    partials = pa.Table.from_batches([_as_batch(part) for part in parts])
+    tracemalloc.start()
+    merged = _merge(partials, ["recall", "ndcg"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < partials.nbytes / 4
+    found = merged.select(["bucket", "metric", "value", "n_users"]).to_pylist()
+    assert [tuple(row.values()) for row in found] == [
+        (bucket, metric, 49.0, users)
+        for bucket, users in (("0", 99), ("1", 99), ("all", 198))
+        for metric in ("recall", "ndcg")
+    ]

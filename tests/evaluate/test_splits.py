@@ -171,6 +171,25 @@ def test_a_small_shop_hides_more_users_but_never_most(bought, users, wanted, sha
     assert plan_split(events, users, settings).cold_user_share == pytest.approx(found)
 
 
+@pytest.mark.parametrize(
+    ("given", "shares", "left"),
+    [
+        ([("u1", "i1"), ("u1", "i2")], (0.2, 0.0), (0.0, 0.0)),
+        ([("u2", "i8"), ("u4", "i8")], (0.2, 0.2), (0.4, 0.0)),
+        ([("u1", "i8")], (0.2, 0.2), (0.0, 0.0)),
+        ([("u1", "i1"), ("u2", "i8")], (0.2, 0.2), (0.0, 0.2)),
+    ],
+    ids=["only user", "only item", "only user and item", "known users met hidden items alone"],
+)
+@pytest.mark.parametrize("holdout", ["time", "last"])
+def test_nobody_is_hidden_where_that_would_leave_no_events(bought, users, given, shares, left, holdout):
+    settings = BacktestSettings(cold_user_share=shares[0], cold_item_share=shares[1], holdout=holdout)
+    events = bought(*[(*pair, day) for pair in given for day in ("2024-01-01", "2024-01-05")])
+    plan = plan_split(events, users, settings)
+    assert split(events, users, plan, settings, discovery_only=False)[0].count() > 0
+    assert (plan.cold_user_share, plan.cold_item_share) == left
+
+
 def test_plan_holds_out_the_last_day_where_few_users_span_the_cut(bought, users):
     short = bought(*[(f"v{d}", f"i{n}", f"2024-01-{d:02}", "view") for d in range(1, 11) for n in range(2)])
     plan = plan_split(short, users, BacktestSettings(holdout_share=0.1))

@@ -1,12 +1,18 @@
 """The split and the backtest on a lake of a dozen rows: what one writes, the other can judge."""
 
+from argparse import Namespace
+from dataclasses import replace
+
 import pytest
 
-from jobs import backtest, split
+from jobs import backtest, backtest_judge, backtest_page, split
 from jobs.backtest_judge import judge
 from jobs.context import Job
+from recsys_spark.config.load import settings_json
 from recsys_spark.config.settings import Settings
-from recsys_spark.lake import Lake
+from recsys_spark.errors import SettingsError
+from recsys_spark.kernels.grid import Grid
+from recsys_spark.lake import Commit, Lake, Release, publish
 from tests.conftest import at
 from tests.frames import boost_lists
 
@@ -105,7 +111,83 @@ def test_the_backtest_judges_every_contender_on_the_report_half(job, rows, tmp_p
     assert "Backtest at 2" in capsys.readouterr().out
 
 
+def test_a_task_counts_a_user_once_for_each_contender(job, rows, monkeypatch):
+    write_model(job, rows)
+    fold, asked = job.with_fold("backtest"), []
+    monkeypatch.setattr(Job, "grid", lambda job, n_users, n_items: asked.append(n_users) or Grid(1, 1))
+    candidates = fold.read("item_blocks").selectExpr("item_group as shelf", "item_id")
+    for models in (None, ("recsys",)):
+        assert "evidence" not in backtest_judge._lists(fold, fold.read("truth"), candidates, models).columns
+    assert asked[0] == 7 * asked[1]
+
+
 def test_trials_judge_the_named_models_alone(job, rows):
     write_model(job, rows)
     judge(job, models=("recsys",))
     assert {r.model for r in job.with_fold("backtest").read("metrics").collect()} == {"recsys"}
+
+
+@pytest.fixture
+def made(spark, rows, tmp_path):
+    """A run that has made the tables of a backtest."""
+    run = Job(SETTINGS, spark, Lake(spark, str(tmp_path), "backtest"), "r1", at("2024-02-01"))
+    for name in backtest.JUDGED:
+        run.write(name, rows(name))
+    return run
+
+
+def test_a_page_that_nobody_asked_for_may_have_no_place(made, rows, tmp_path, caplog):
+    for name in ("metrics", "training_log"):
+        made.write(name, rows(name))
+    made.with_fold("full").write("data_quality", rows("data_quality"))
+    (tmp_path / "report.html").mkdir()
+    backtest_page.show(made)
+    assert f"no report: {tmp_path}/report.html cannot be written" in caplog.text
+    asked = replace(made, arguments=Namespace(report=str(tmp_path / "report.html")))
+    with pytest.raises(OSError, match="directory"):
+        backtest_page.show(asked)
+
+
+def later(job, **settings):
+    """Another run on the same lake, with some settings changed: {group: {name: value}}."""
+    groups = {group: getattr(job.settings, group).model_copy(update=values) for group, values in settings.items()}
+    return replace(job, settings=job.settings.model_copy(update=groups), run_id="r2", versions={})
+
+
+def test_tables_of_an_earlier_run_are_not_judged_as_if_they_had_other_settings(made):
+    with pytest.raises(SettingsError, match=r"of run r1, .* refresh with these settings"):
+        backtest._with_missing_steps(replace(later(made, als={"rank": 128}), arguments=Namespace(trial_minutes=None)))
+    backtest.require_same_settings(later(made))
+    backtest.require_same_settings(made)
+
+
+def test_how_the_tables_of_a_release_are_judged_may_change_but_not_under_one_run_id(made, rows):
+    free = {"backtest": {"bootstrap": 7}, "spark": {"shuffle_partitions": 3}}
+    with pytest.raises(SettingsError, match="of run r1"):  # only a release keeps its settings
+        backtest.require_same_settings(later(made, **free))
+    full, commit = made.lake.with_fold("full"), made.commit
+    publish(full, Release("r1", made.as_of, "", "", {}, "", "s", settings_json(made.settings), {}), commit)
+    backtest.require_same_settings(later(made, **free))
+    with pytest.raises(SettingsError, match="of run r1"):
+        backtest.require_same_settings(later(made, als={"rank": 128}))
+    later(made).write("metrics", rows("metrics"))
+    backtest.require_same_settings(later(made))
+    with pytest.raises(SettingsError, match="run r2 was judged with other settings"):
+        backtest.require_same_settings(later(made, **free))
+
+
+def test_tables_on_both_sides_of_a_stopped_refresh_are_not_judged_together(made, rows):
+    stopped = replace(later(made), as_of=at("2024-03-01"))
+    stopped.write("truth", rows("truth"))
+    with pytest.raises(SettingsError, match="truth of run r2, user_blocks of run r1"):
+        backtest.require_same_settings(stopped)
+    backtest.require_same_settings(replace(made, versions={}))
+
+
+def test_tables_that_an_erasure_wrote_anew_are_judged_as_before(made, rows):
+    erasure = Commit("erasure", "backtest", "", "other settings")
+    made.lake.overwrite("truth", rows("truth"), erasure)
+    with pytest.raises(SettingsError, match="truth of run erasure"):
+        backtest.require_same_settings(later(made))
+    made.lake.with_fold("full").append("erasures", rows("erasures", {"run_id": "erasure"}), erasure)
+    backtest.require_same_settings(later(made))

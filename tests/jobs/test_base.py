@@ -16,7 +16,7 @@ from recsys_spark.lake import Commit, Lake, Release, publish
 
 LEARNED = datetime(2024, 5, 1, tzinfo=UTC)
 RELEASED = datetime(2024, 5, 4, tzinfo=UTC)
-COMPARING = {"blocks": {"enabled": ["similar_users"]}}
+COMPARING = {"blocks": {"enabled": ["popularity", "similar_users"]}}
 FILLING = {"cleaning": {"fill_measures": "mean"}}
 WEEKLY = {"refresh": {"full_every_days": 7}}
 
@@ -54,6 +54,12 @@ def test_within_the_days_of_the_setting_a_release_is_brought_up_to_date(lake, re
     assert with_base(job(lake, days=7, **WEEKLY)).base is None
     assert with_base(job(lake, days=7, mode="rescore", **WEEKLY)).base.everyone
     assert with_base(job(lake, mode="full", **WEEKLY)).base is None
+
+
+@pytest.mark.parametrize("days", [float("inf"), 1e10])
+def test_where_the_setting_allows_any_age_every_refresh_is_an_update(lake, released, days):
+    released(Settings(**WEEKLY))
+    assert with_base(job(lake, days=700, refresh={"full_every_days": days})).base is not None
 
 
 def test_without_the_setting_every_refresh_is_a_full_one(lake, released):

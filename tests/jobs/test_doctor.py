@@ -1,3 +1,4 @@
+import errno
 import re
 
 import pytest
@@ -84,6 +85,14 @@ def test_a_lake_that_is_not_there_yet_is_judged_by_the_folder_above(tmp_path):
     assert not checks.lake_check(str(tmp_path / "new" / "lake")).remedy
     assert "remote" in checks.lake_check("s3a://bucket/lake").found
     assert checks.lake_check("/proc/lake").remedy
+
+
+def test_a_lake_below_a_folder_that_the_system_will_not_look_into_is_told(monkeypatch):
+    def refused(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(checks.Path, "exists", refused)
+    assert checks.lake_check("/closed/lake").found == "/closed/lake: Permission denied"
 
 
 def test_the_exit_code_is_8_only_where_something_is_wrong(capsys):

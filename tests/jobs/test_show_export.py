@@ -1,10 +1,15 @@
+from argparse import Namespace
+
 import pandas as pd
 import pytest
 
 from jobs import export, rollback, show
+from jobs.reading import Reading
+from recsys_spark.config.settings import PrivacySettings
 from recsys_spark.errors import SourceError
 from recsys_spark.lake import Commit, Lake, Release, publish
 from recsys_spark.lake.export import write_files
+from recsys_spark.secret import keys_of
 from tests.conftest import at
 from tests.frames import local_frame
 
@@ -69,6 +74,19 @@ def test_an_items_portrait_has_its_lists_and_its_audience(shop, capsys, monkeypa
 def test_an_unknown_id_is_told_with_its_table(shop, capsys):
     assert show.main(["user", "nobody", "--conf", shop]) == 5
     assert "user_id 'nobody' is not in the table users" in capsys.readouterr().err
+
+
+def test_a_user_is_found_under_the_key_that_the_release_was_made_with(rows, monkeypatch):
+    monkeypatch.setenv("NEW", "the key of this year")
+    monkeypatch.setenv("OLD", "the key of last year")
+    privacy = PrivacySettings(pseudonym_key="env:NEW", retired_keys=["env:OLD"])
+    new, old = (key.pseudonym("u1") for key in keys_of(privacy))
+
+    def found(*held):
+        users = rows("users", *({"user_id": user_id} for user_id in held))
+        return Reading(None, Namespace(read=lambda lake, name: users), privacy).user_id("u1")
+
+    assert (found(new, "u2"), found(old, "u2"), found("u1", "u2"), found("u2")) == (new, old, "u1", new)
 
 
 def test_a_sample_shows_users_and_where_the_tables_are(shop, capsys, monkeypatch):
