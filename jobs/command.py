@@ -95,7 +95,7 @@ def open_job(name: str, arguments: argparse.Namespace) -> Job:
     """Settings first, so that a fault in them is told before Spark starts."""
     settings = load_settings(arguments.conf, arguments.overrides)
     spark = open_session(settings.spark, f"recsys {name}", driver_packages(settings.source))
-    lake = Lake(spark, settings.lake.path, arguments.fold)
+    lake = Lake(spark, settings.lake.path, arguments.fold, retention_hours=settings.lake.retention_hours)
     if settings.backtest.use_trials:
         settings = load_settings(arguments.conf, arguments.overrides, _chosen_by_trials(lake))
     run_id = arguments.run_id or f"adhoc-{uuid.uuid4()}"

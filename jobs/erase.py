@@ -27,7 +27,7 @@ def run(job: Job) -> None:
     keys = keys_of_lake(job.lake, job.settings.privacy)
     users = read_ids(job.spark, job.arguments.user_ids)
     request = Request(forms_of(users, keys), digests_of(users, keys), users.count(), job.arguments.as_of)
-    drop_models(job.lake.root)  # checkpoints, and vectors by user
+    drop_models(job.lake)  # checkpoints, and vectors by user
     job.lake.drop_trials()  # copies of users that nothing needs
     # The log entries go that say which key made the ids.
     commit = replace(job.commit, key_mark=mark_of_lake(job.lake))

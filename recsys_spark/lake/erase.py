@@ -7,21 +7,23 @@ Each part can be repeated: an erasure that was killed ends when it is run again 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from py4j.protocol import Py4JError
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.contracts import ALL_TABLES, Contract, table
-from recsys_spark.errors import NotFoundError, SettingsError
-from recsys_spark.lake.lake import Commit, Lake, statistics_properties, title_of
-from recsys_spark.lake.releases import Release, current_release, supersede
+from recsys_spark.errors import ConflictError, NotFoundError, PrerequisiteError, SettingsError
+from recsys_spark.lake.lake import Commit, Lake, place_of, retention_properties, statistics_properties, title_of
+from recsys_spark.lake.releases import Release, current_release, release_of, supersede
 from recsys_spark.lake.vacuum import remove_files
 from recsys_spark.storage import located
 
 _CHECKPOINT = "delta.checkpointInterval"
+_ERASURE = "erasure"
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,19 @@ def erase(lake: Lake, request: Request, commit: Commit) -> Mapping[str, int]:
 
     Raises:
         NotFoundError: there is no such lake, or the release that readers see names a version that cannot be read.
+        SettingsError: the run id was used, and not by this erasure.
+        ConflictError: this erasure was stopped, and another run has written since.
+        PrerequisiteError: Delta writes no checkpoint of a table; its log stays.
     """
     full = lake.with_fold("full")
     release = _standing_release(full)
-    source = _Source(full, release, replace(commit, fold="full", as_of=_as_of(full, release)))
+    source = _Source(full, release, replace(commit, fold="full", as_of=_as_of(full, release), kind=_ERASURE))
     if not source.places:
         raise NotFoundError(f"no table of the lake at {lake.root} holds users; check lake.path")
-    if full.committed("erasures", source.commit) is None:
+    recorded = _require_unused(full, request, commit.run_id)
+    source.require_last()
+    source.require_gone(request.users)
+    if not recorded:
         ended = _unpublished_runs(full, commit)
         erased = {title_of(*place): source.rewrite(*place, request.users) for place in source.places}
         full.append("erasures", _record(full, request, commit, erased, ended), source.commit)
@@ -64,7 +72,7 @@ def erase(lake: Lake, request: Request, commit: Commit) -> Mapping[str, int]:
         supersede(full, release, versions, source.commit)
     for fold, name in source.places:
         _purge(lake.with_fold(fold), name, versions[title_of(fold, name)])
-    return full.read("erasures").where(F.col("run_id") == commit.run_id).collect()[0]["rows_erased"]
+    return _records(full, commit.run_id).select("rows_erased").collect()[0][0]
 
 
 def erased_digests(lake: Lake) -> DataFrame | None:
@@ -73,6 +81,14 @@ def erased_digests(lake: Lake) -> DataFrame | None:
     if not full.exists("erasures"):
         return None
     return full.read("erasures").select(F.explode("digests").alias("digest")).distinct()
+
+
+def erasure_runs(lake: Lake) -> set[str]:
+    """Run ids of all erasures: a table that one of them wrote anew is what an earlier run made of all other users."""
+    full = lake.with_fold("full")
+    if not full.exists("erasures"):
+        return set()
+    return {row["run_id"] for row in full.read("erasures").select("run_id").collect()}
 
 
 def require_not_ended(lake: Lake, run_id: str) -> None:
@@ -111,15 +127,43 @@ class _Source:
         found = {(f, n): self.lake.with_fold(f).committed(n, replace(self.commit, fold=f)) for f, n in self.places}
         return {title_of(*place): version for place, version in found.items() if version is not None}
 
+    def require_last(self) -> None:
+        """No other run may have written a table after this erasure did: the rows there may be anybody's again.
+
+        Raises:
+            ConflictError: one has.
+        """
+        for fold, name in self.places:
+            writers = [written["run_id"] for _, written in self.lake.with_fold(fold).commits(name)]
+            if self.commit.run_id in writers and writers[0] != self.commit.run_id:
+                raise ConflictError(
+                    f"table {title_of(fold, name)}: the erasure {self.commit.run_id} wrote it, but run {writers[0]} "
+                    "has written since; erase again under another --run-id"
+                )
+
+    def require_gone(self, users: DataFrame) -> None:
+        """What this erasure has committed must lack the users, or it was begun for others.
+
+        Raises:
+            SettingsError: they are there.
+        """
+        for title, version in self.versions().items():
+            fold, name = place_of(title)
+            contract = table(name)
+            if not contract.personal("id") and not contract.personal("text"):
+                continue  # positions are those of users in a table with ids
+            there, _ = self._parted(self.lake.with_fold(fold).read(name, version), contract, fold, users)
+            if not there.isEmpty():
+                raise SettingsError(_of_others(self.commit.run_id))
+
     def rewrite(self, fold: str, name: str, users: DataFrame) -> int:
         """Commit the table without the users and return how many rows went; a checkpoint of the log comes with it."""
         folded, contract = self.lake.with_fold(fold), table(name)
         version, _ = self._before(fold, name)
         rows = folded.read(name, version)
         gone, kept = self._parted(rows, contract, fold, users)
-        properties = {**statistics_properties(contract), _CHECKPOINT: "1"}
-        listed = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
-        folded.alter(name, f"SET TBLPROPERTIES ({listed})")
+        retention = retention_properties(folded.retention_hours)
+        folded.set_properties(name, {**statistics_properties(contract), **retention, _CHECKPOINT: "1"})
         folded.overwrite(name, kept, replace(self.commit, fold=fold))
         return gone.count()
 
@@ -163,10 +207,15 @@ def _split(rows: DataFrame, keys: DataFrame, on: list[str] | Column) -> tuple[Da
 
 
 def as_word(identifier: Column) -> Column:
-    """A pattern that finds an id in the text of a row, plain or as JSON escapes it, but not within a longer word."""
+    """A pattern that finds an id in the text of a row, plain or as JSON has it, but not within a longer word.
+
+    JSON escapes some characters, and writes a number that came as a double with an exponent from ten million on.
+    """
     escaped = F.regexp_replace(identifier, r'([\\"])', r"\\$1")
-    plain, json = (F.regexp_replace(text, r"([^\p{L}\p{N}])", r"\\$1") for text in (identifier, escaped))
-    return F.concat(F.lit(r"(?<![\p{L}\p{N}])(?:"), plain, F.lit("|"), json, F.lit(r")(?![\p{L}\p{N}])"))
+    double = F.when(identifier.rlike(r"^-?[1-9]\d{7,}$"), identifier.try_cast("double").cast("string"))
+    forms = [F.regexp_replace(text, r"([^\p{L}\p{N}])", r"\\$1") for text in (identifier, escaped, double)]
+    either = F.concat(forms[0], F.lit("|"), forms[1], F.coalesce(F.concat(F.lit("|"), forms[2]), F.lit("")))
+    return F.concat(F.lit(r"(?<![\p{L}\p{N}])(?:"), either, F.lit(r")(?![\p{L}\p{N}])"))
 
 
 def _standing_release(lake: Lake) -> Release | None:
@@ -176,10 +225,43 @@ def _standing_release(lake: Lake) -> Release | None:
         return None
 
 
+def _require_unused(lake: Lake, request: Request, run_id: str) -> bool:
+    """Whether an erasure of the same users is on record under this run id.
+
+    Without a key the record says no more of them than how many they were.
+
+    Raises:
+        SettingsError: the run id was used otherwise.
+    """
+    require_not_ended(lake, run_id)
+    if not lake.exists("erasures") or _records(lake, run_id).isEmpty():
+        used = any(w["run_id"] == run_id and w.get("kind") != _ERASURE for w in _writers(lake))
+        if used or release_of(lake, run_id):
+            raise SettingsError(
+                f"run id {run_id} was used by a run that is no erasure, so nobody was erased; take another --run-id"
+            )
+        return False
+    asked = _digests(request).withColumnRenamed("digests", "asked")
+    same = (F.col("n_users") == request.n_users) & (F.col("digests") == F.col("asked"))
+    if _records(lake, run_id).crossJoin(asked).where(same).isEmpty():
+        raise SettingsError(_of_others(run_id))
+    return True
+
+
+def _of_others(run_id: str) -> str:
+    return f"run id {run_id} is that of an erasure of other users, so nobody was erased; take another --run-id"
+
+
+def _writers(lake: Lake) -> Iterator[Mapping[str, str]]:
+    """What the commits of every table of both folds say of who wrote."""
+    for folded in (lake.with_fold(fold) for fold in ("full", "backtest")):
+        for name in ALL_TABLES:
+            yield from (written for _, written in folded.commits(name))
+
+
 def _unpublished_runs(lake: Lake, commit: Commit) -> list[str]:
     """Runs that wrote a table of this lake and have not published."""
-    folds = [lake.with_fold(fold) for fold in ("full", "backtest")]
-    wrote = {c["run_id"] for folded in folds for name in ALL_TABLES for _, c in folded.commits(name)}
+    wrote = {written["run_id"] for written in _writers(lake)}
     if lake.exists("releases"):
         published = lake.read("releases").where("state = 'published'").select("run_id").collect()
         wrote -= {row["run_id"] for row in published}
@@ -199,16 +281,51 @@ def _record(lake: Lake, request: Request, commit: Commit, erased: Mapping[str, i
         [(commit.run_id, request.asked_at, request.n_users, dict(erased), list(ended))],
         "run_id string, asked_at timestamp, n_users bigint, rows_erased map<string,bigint>, ended_runs array<string>",
     )
-    digests = request.digests.agg(F.array_sort(F.collect_set("digest")).alias("digests"))
-    return told.crossJoin(digests).select(*table("erasures").columns)
+    return told.crossJoin(_digests(request)).select(*table("erasures").columns)
+
+
+def _records(lake: Lake, run_id: str) -> DataFrame:
+    """The row of an erasure, if it is on record."""
+    return lake.read("erasures").where(F.col("run_id") == run_id)
+
+
+def _digests(request: Request) -> DataFrame:
+    """digests: one row, in order."""
+    return request.digests.agg(F.array_sort(F.collect_set("digest")).alias("digests"))
 
 
 def _purge(lake: Lake, name: str, version: int) -> None:
-    """Remove every data file and every log entry below a version; its checkpoint stands for what went before."""
+    """Remove every data file and every log entry below a version; its checkpoint stands for what went before.
+
+    Raises:
+        PrerequisiteError: there is no checkpoint, and none could be written; no log entry was removed.
+    """
     lake.alter(name, f"UNSET TBLPROPERTIES IF EXISTS ('{_CHECKPOINT}')")
     remove_files(lake.spark, lake.path(name), 0)
+    if not _has_checkpoint(lake, name, version):  # killed right after the commit, or Delta could not and kept silent
+        _write_checkpoint(lake, name, version)
+    if not _has_checkpoint(lake, name, version):
+        raise PrerequisiteError(
+            f"table {name}: Delta has written no checkpoint at version {version}, without which the log below it may "
+            "not go. Make room for the lake and allow writing there, and run this again with the same --run-id"
+        )
     files, log = located(lake.spark, f"{lake.path(name)}/_delta_log")
     for status in files.listStatus(log):
         entry = status.getPath()
         if entry.getName()[:20].isdigit() and int(entry.getName()[:20]) < version:
             files.delete(entry, False)
+
+
+def _has_checkpoint(lake: Lake, name: str, version: int) -> bool:
+    files, log = located(lake.spark, f"{lake.path(name)}/_delta_log")
+    prefix = f"{version:020d}.checkpoint"
+    return any(one.getPath().getName().startswith(prefix) and one.getLen() for one in files.listStatus(log))
+
+
+def _write_checkpoint(lake: Lake, name: str, version: int) -> None:
+    """Have Delta write its checkpoint of a version; where it cannot, it may also say nothing."""
+    delta = lake.spark.sparkContext._jvm.org.apache.spark.sql.delta  # type: ignore[union-attr]
+    try:
+        delta.DeltaLog.forTable(lake.spark._jsparkSession, lake.path(name)).createCheckpointAtVersion(version)
+    except (Py4JError, TypeError):  # TypeError: no such class, as on Databricks; the caller looks whether it is there
+        return

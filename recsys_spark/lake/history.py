@@ -54,7 +54,8 @@ class History:
         if not said:
             return None
         told = json.loads(first_line(self._spark, _file(path, int(said))) or "{}").get("commitInfo", {})
-        return (int(said), json.loads(told["userMetadata"])) if told.get("userMetadata") else None
+        written = _written_by(told.get("userMetadata"))
+        return (int(said), written) if written else None
 
     def _still_holds(self, path: str, known: _Known) -> bool:
         return self.is_latest(path, known.version) and self._written(path, known.version) == known.written
@@ -66,9 +67,19 @@ class History:
     def _read(self, path: str) -> _Known:
         rows = DeltaTable.forPath(self._spark, path).history(LIMIT).select("version", "userMetadata").collect()
         # The driver holds these rows already; sorted in Spark they would take jobs of their own.
-        told = [(int(row["version"]), json.loads(row["userMetadata"])) for row in rows if row["userMetadata"]]
+        found = [(int(row["version"]), _written_by(row["userMetadata"])) for row in rows]
+        told = [(version, written) for version, written in found if written]
         latest = max(int(row["version"]) for row in rows)
         return _Known(latest, self._written(path, latest), sorted(told, key=itemgetter(0), reverse=True))
+
+
+def _written_by(metadata: str | None) -> Mapping[str, str] | None:
+    """What a commit's metadata says of the run that wrote it; None where another tool wrote, with a note or without."""
+    try:
+        told = json.loads(metadata or "null")
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) and {"run_id", "fold"} <= told.keys() else None
 
 
 def _file(path: str, version: int) -> str:

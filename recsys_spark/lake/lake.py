@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ _NULL_MARK = "null in a column that may hold none: "
 _COMPARABLE = ("string", "int", "bigint", "float", "double", "timestamp", "date")
 TRIALS = "trials"
 """Folder of the lakes of trials, below the lake that asked for them."""
+WEEK_HOURS = 168.0
+"""How long Delta remembers which files were replaced, unless a table's properties say otherwise."""
 _CHANGE_FEED = "delta.enableChangeDataFeed"
 _DELETION_VECTORS = "delta.enableDeletionVectors"
 NO_KEY = "none"
@@ -45,25 +48,36 @@ class Commit:
     """Mark of the key that made the pseudonyms, in the commits of an ingest; NO_KEY where ids came as they are."""
     base_run_id: str = ""
     """Release that an update brings up to date; empty in a full refresh."""
+    kind: str = ""
+    """``erasure`` in the commits of one; empty in all others."""
 
 
 class Lake:
     """Delta tables below one root; ``fold`` ``backtest`` has its own tables of the same names below ``backtest/``.
 
-    Ingested tables (events, users, items, …) of the full fold lie directly below the root.
+    Ingested tables (events, users, items, …) of the full fold lie directly below the root. New tables are told to
+    remember replaced files for ``retention_hours``.
     """
 
-    def __init__(self, spark: SparkSession, root: str, fold: str = "full", history: History | None = None) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        root: str,
+        fold: str = "full",
+        history: History | None = None,
+        retention_hours: float = WEEK_HOURS,
+    ) -> None:
         if fold not in ("full", "backtest"):
             raise ValueError(f"fold {fold!r}: expected full or backtest")
         self.spark = spark
         self.root = root.rstrip("/")
         self.fold = fold
+        self.retention_hours = retention_hours
         self._history = history or History(spark)
 
     def with_fold(self, fold: str) -> Lake:
         """The same lake seen from another fold."""
-        return Lake(self.spark, self.root, fold, self._history)
+        return Lake(self.spark, self.root, fold, self._history, self.retention_hours)
 
     def trial(self, name: str) -> Lake:
         """A lake of its own below this one, for trials that nobody else reads."""
@@ -163,8 +177,8 @@ class Lake:
         found = DeltaTable.forPath(self.spark, self.path(name))
         if not self.is_latest(name, base):
             found.restoreToVersion(base)
-        if found.detail().select("properties").collect()[0][0].get(feature) != "true":
-            self.alter(name, f"SET TBLPROPERTIES ('{feature}' = 'true')")
+        # Going back also takes back what the properties were told since.
+        self.set_properties(name, {feature: "true", **retention_properties(self.retention_hours)})
 
     def added(self, name: str, version: int) -> DataFrame:
         """The rows that the commit of this version added, from the change data feed."""
@@ -181,7 +195,10 @@ class Lake:
         return self._history.commits(self.path(name)) if self.exists(name) else []
 
     def files(self, name: str, version: int | None = None) -> list[str]:
-        """The Parquet files of the table, as URIs in a stable order; for readers that know no Delta."""
+        """The Parquet files of the table, as Hadoop paths in a stable order; for readers that know no Delta.
+
+        They begin with their scheme, as in file:/lake/events/part-0.parquet, and nothing in them is percent-encoded.
+        """
         return sorted(self.read(name, version).inputFiles())
 
     def require_files(self, name: str, version: int) -> None:
@@ -200,6 +217,19 @@ class Lake:
                 "a vacuum or an erasure removed them"
             )
 
+    def properties(self, name: str) -> Mapping[str, str]:
+        """The table's properties."""
+        details = DeltaTable.forPath(self.spark, self.path(name)).detail()
+        return dict(details.select("properties").collect()[0][0])
+
+    def set_properties(self, name: str, wanted: Mapping[str, str]) -> None:
+        """Set those of the table's properties that differ; where none does, nothing is committed."""
+        there = self.properties(name)
+        differ = {key: value for key, value in wanted.items() if there.get(key) != value}
+        if differ:
+            listed = ", ".join(f"'{key}' = '{value}'" for key, value in differ.items())
+            self.alter(name, f"SET TBLPROPERTIES ({listed})")
+
     def alter(self, name: str, change: str) -> None:
         """Change the table's properties: ``change`` is what follows the table in ALTER TABLE."""
         _, path = located(self.spark, self.path(name))
@@ -217,7 +247,7 @@ class Lake:
             .option("txnAppId", f"{commit.run_id}/{commit.fold}/{name}")
             .option("txnVersion", 1)
             .option("userMetadata", json.dumps(vars(commit), sort_keys=True))
-            .options(**statistics_properties(contract))
+            .options(**statistics_properties(contract), **retention_properties(self.retention_hours))
             .options(**({_CHANGE_FEED: "true"} if contract.tells_changes else {}))
         )
         if mode == "overwrite":
@@ -246,8 +276,7 @@ class Lake:
             if error.getCondition() != "DELTA_COLUMN_NOT_FOUND_IN_SCHEMA":
                 raise
             stay = set(self.spark.read.format("delta").load(path).columns)
-            listed = ", ".join(f"'{key}' = '{value}'" for key, value in statistics_properties(contract, stay).items())
-            self.alter(contract.name, f"SET TBLPROPERTIES ({listed})")
+            self.set_properties(contract.name, statistics_properties(contract, stay))
             writer.save(path)
 
 
@@ -283,6 +312,18 @@ def statistics_properties(contract: Contract, among: Collection[str] | None = No
     if not harmless:
         return {"delta.dataSkippingNumIndexedCols": "0"}
     return {"delta.dataSkippingStatsColumns": ",".join(harmless)}
+
+
+def retention_properties(hours: float) -> dict[str, str]:
+    """Table properties that let a vacuum keep replaced files for so many hours, and releases name versions for years.
+
+    Delta forgets which files were replaced, and when, after a week, and what it forgot a vacuum removes. The log would
+    go after 30 days, but an update names versions that its full refresh wrote; an erasure purges the log itself.
+    """
+    return {
+        "delta.deletedFileRetentionDuration": f"interval {math.ceil(max(hours, WEEK_HOURS))} hours",
+        "delta.logRetentionDuration": "interval 3650 days",
+    }
 
 
 def _refuse_nulls(contract: Contract, frame: DataFrame) -> DataFrame:

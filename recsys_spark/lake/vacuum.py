@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from recsys_spark.contracts import ALL_TABLES
 from recsys_spark.errors import NotFoundError, SettingsError
-from recsys_spark.lake.lake import Lake, title_of
+from recsys_spark.lake.lake import Lake, retention_properties, title_of
 from recsys_spark.lake.releases import current_release
 
 _CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
@@ -39,6 +39,8 @@ def vacuum(lake: Lake, retention_hours: float, longest_job_hours: float) -> dict
     for fold, name in ((fold, name) for fold in ("full", "backtest") for name in ALL_TABLES):
         folded, title = lake.with_fold(fold), title_of(fold, name)
         if folded.exists(name):
+            # Tables of earlier versions, and those that were made under another retention.
+            folded.set_properties(name, retention_properties(retention_hours))
             newest = next((version for version, _ in folded.commits(name)), None)
             done[title] = seen.get(title, newest) == newest
             if done[title]:

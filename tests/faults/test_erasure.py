@@ -14,9 +14,9 @@ from pyspark.sql import functions as F
 
 from jobs import erase, ingest
 from recsys_spark.contracts import ALL_TABLES, table
-from recsys_spark.errors import NotFoundError, SettingsError
+from recsys_spark.errors import NotFoundError, PrerequisiteError, SettingsError
 from recsys_spark.lake import Commit, Lake, current_release, require_not_ended, roll_back
-from recsys_spark.lake.erase import as_word
+from recsys_spark.lake.erase import _purge, as_word
 from recsys_spark.lake.lake import statistics_properties
 from tests.faults.shop_with_ids import ALL, AUGUST, GONE, JULY, STAYS, build, files_with
 from tests.frames import local_frame
@@ -98,6 +98,59 @@ def test_a_run_that_had_not_published_may_not_go_on(erased):
     require_not_ended(lake, "a new one")
 
 
+def test_a_repeat_ends_well_and_its_run_id_erases_nobody_else(erased, capsys):
+    lake, root, _ = erased
+    assert erase.main(arguments(root.parent, "forget")) == 0
+    for others in (f"{STAYS}\n", f"{GONE}\nanother\n"):
+        (root.parent / "others.txt").write_text(others)
+        asked = ["--conf", f"{root.parent}/shop.yaml", "--user-ids", f"{root.parent}/others.txt", "--run-id", "forget"]
+        assert erase.main(asked) == 2
+        assert "take another --run-id" in capsys.readouterr().err
+    assert users_of(lake, "events") == [STAYS]
+
+
+def test_a_run_id_of_a_refresh_erases_nobody_and_says_so(spark, tmp_path, capsys):
+    lake = build(spark, tmp_path / "lake")
+    configured(tmp_path)
+    for used in (AUGUST, "half-done"):
+        assert erase.main(arguments(tmp_path, used)) == 2
+        assert f"run id {used} was used" in capsys.readouterr().err
+    assert users_of(lake, "events") == [STAYS, GONE]
+    assert lake.read("events", 0).count() == 2
+
+
+def test_an_erasure_that_was_cut_short_may_not_go_on_after_another_run_has_written(
+    spark, tmp_path, monkeypatch, capsys
+):
+    lake = build(spark, tmp_path / "lake")
+    configured(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Lake, "append", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            erase.main(arguments(tmp_path, "forget"))
+    lake.overwrite("events", lake.read("events", 1), Commit("september", "full", "", "s"))
+    assert erase.main(arguments(tmp_path, "forget")) == 9
+    assert "september has written since; erase again under another --run-id" in capsys.readouterr().err
+    assert erase.main(arguments(tmp_path, "again")) == 0
+    assert files_with(tmp_path / "lake", GONE) == []
+
+
+def test_the_log_is_purged_only_below_a_checkpoint(spark, tmp_path, rows, monkeypatch):
+    lake = Lake(spark, str(tmp_path))
+    for run_id in (JULY, AUGUST):
+        lake.overwrite("user_factors", rows("user_factors", {"user_id": run_id}), Commit(run_id, "full", "", "s"))
+    log = tmp_path / "user_factors" / "_delta_log"
+    with monkeypatch.context() as patched:
+        patched.setitem(_purge.__globals__, "_write_checkpoint", lambda *_: None)
+        with pytest.raises(PrerequisiteError, match=r"user_factors: .* no checkpoint at version 1"):
+            _purge(lake, "user_factors", 1)
+    assert (log / f"{0:020d}.json").exists()
+    _purge(lake, "user_factors", 1)
+    assert not (log / f"{0:020d}.json").exists()
+    spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    assert [row["user_id"] for row in lake.read("user_factors", 1).collect()] == [AUGUST]
+
+
 def test_a_lake_or_a_list_that_is_not_there_is_told(spark, tmp_path, capsys):
     configured(tmp_path)
     assert erase.main(arguments(tmp_path, "forget")) == 5
@@ -110,12 +163,13 @@ def test_a_lake_or_a_list_that_is_not_there_is_told(spark, tmp_path, capsys):
 
 def test_an_id_is_found_in_a_text_as_a_word_of_its_own(spark):
     ids, texts = (
-        ("7", 'a"b\\c', "x.y|z"),
-        ('{"user_id":"7"}', '{"user_id":"a\\"b\\\\c"}', "1;x.y|z;", "77;x.y|zz;ab;xay|z"),
+        ("7", 'a"b\\c', "x.y|z", "12345678"),
+        ('{"user_id":"7"}', '{"user_id":"a\\"b\\\\c"}', "1;x.y|z;", '{"user_id":1.2345678E7}'),
     )
-    pairs = local_frame(spark, [(i, t) for t in texts for i in ids], "user_id string, text string")
+    others = "77;x.y|zz;ab;xay|z;1.23456781E7"
+    pairs = local_frame(spark, [(i, t) for t in (*texts, others) for i in ids], "user_id string, text string")
     found = pairs.where(F.regexp_like("text", as_word(F.col("user_id")))).collect()
-    assert {(r["user_id"], r["text"]) for r in found} == set(zip(ids, texts, strict=False))
+    assert {(r["user_id"], r["text"]) for r in found} == set(zip(ids, texts, strict=True))
 
 
 def test_every_column_that_leads_to_a_user_is_marked_in_its_contract():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from py4j.protocol import Py4JJavaError
@@ -95,3 +96,14 @@ def test_what_readers_see_stays_whole_below_a_newer_version(lake, rows, tmp_path
     assert vacuum_job.main(["--conf", str(conf)]) == 0
     assert "left alone: user_factors" in capsys.readouterr().out
     assert current_release(lake).read(lake, "user_factors").count() == FILES
+
+
+def test_a_longer_retention_is_told_to_the_tables_there_are_in_one_commit(lake, rows, tmp_path):
+    published(lake, rows, "july")
+    conf = tmp_path / "shop.yaml"
+    conf.write_text(f"lake: {{path: {lake.root}, retention_hours: 720}}")
+    for _ in range(2):
+        assert vacuum_job.main(["--conf", str(conf)]) == 0
+    assert lake.properties("user_factors")["delta.deletedFileRetentionDuration"] == "interval 720 hours"
+    log = [path.read_text() for path in Path(lake.path("user_factors"), "_delta_log").glob("*.json")]
+    assert sum('"SET TBLPROPERTIES"' in entry for entry in log) == 1

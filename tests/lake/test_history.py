@@ -76,3 +76,12 @@ def test_a_session_that_committed_a_version_that_the_table_lacks_tells_nothing(l
     assert History(spark).last_of_session(lake.path("user_factors")) is None
     assert lake.overwrite("user_factors", users, FIRST) == 0
     assert History(spark).last_of_session(lake.path("user_factors")) is not None
+
+
+@pytest.mark.parametrize("note", ["nightly job", "[1]", '{"run_id": "of another tool"}'])
+def test_what_another_tool_notes_of_its_commit_is_not_taken_for_a_run(lake, users, spark, note):
+    lake.overwrite("user_factors", users, FIRST)
+    users.write.format("delta").mode("append").option("userMetadata", note).save(lake.path("user_factors"))
+    assert History(spark).last_of_session(lake.path("user_factors")) is None
+    assert [version for version, _ in lake.commits("user_factors")] == [lake.committed("user_factors", FIRST)] == [0]
+    assert [lake.overwrite("user_factors", users, by) for by in (FIRST, SECOND)] == [0, 2]

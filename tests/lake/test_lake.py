@@ -47,6 +47,15 @@ def test_a_table_of_an_earlier_version_takes_other_columns_and_its_log_still_nam
     assert "someone" not in log
 
 
+def test_a_new_table_keeps_replaced_files_for_the_retention_and_its_log_for_years(spark, rows, tmp_path):
+    for fold, hours, kept in (("full", 1.0, 168), ("backtest", 720.5, 721)):
+        lake = Lake(spark, str(tmp_path), retention_hours=hours).with_fold(fold)
+        lake.overwrite("user_factors", rows("user_factors", {"user_id": "u1"}), RUN)
+        properties = lake.properties("user_factors")
+        assert properties["delta.deletedFileRetentionDuration"] == f"interval {kept} hours"
+        assert properties["delta.logRetentionDuration"] == "interval 3650 days"
+
+
 def test_folds_do_not_see_each_other(lake, rows):
     lake.overwrite("user_factors", rows("user_factors", {"user_id": "u1"}), RUN)
     assert not lake.with_fold("backtest").exists("user_factors")
