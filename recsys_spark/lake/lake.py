@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import unquote
 
 from delta.tables import DeltaTable
@@ -18,7 +20,7 @@ from pyspark.sql import functions as F
 from recsys_spark.contracts import Contract, table
 from recsys_spark.contracts.spark import conform
 from recsys_spark.errors import ConflictError, ContractError, NotFoundError
-from recsys_spark.lake.history import History
+from recsys_spark.lake.history import LIMIT, History
 from recsys_spark.storage import located
 
 _CONFLICT = re.compile(r"\[DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)")
@@ -50,6 +52,8 @@ class Commit:
     """Release that an update brings up to date; empty in a full refresh."""
     kind: str = ""
     """``erasure`` in the commits of one; empty in all others."""
+    follows: int | None = None
+    """The version that added rows stand on; None where the commit says itself what the table holds."""
 
 
 class Lake:
@@ -143,12 +147,16 @@ class Lake:
 
         What was committed to the table after ``base`` is no part of the new version. The change data feed tells the
         rows that were added; see :meth:`added`.
+
+        Raises:
+            ConflictError: another driver committed to the table meanwhile.
         """
         done = self.committed(name, commit)
         if done is not None:
             return done
-        self._go_back(name, base, _CHANGE_FEED)
-        return self.append(name, frame, commit)
+        with _faults_told(table(name), commit):
+            self._go_back(name, base, _CHANGE_FEED)
+        return self.append(name, frame, replace(commit, follows=self._latest(name)))
 
     def replace_users(self, name: str, users: DataFrame, frame: DataFrame, commit: Commit, base: int) -> int:
         """Rows in the place of those that some users have at a version; returns the new version, a repeat is skipped.
@@ -162,15 +170,22 @@ class Lake:
             frame: the rows that come.
             commit: who writes.
             base: the version that the other rows are of.
+
+        Raises:
+            ConflictError: another driver committed to the table meanwhile.
         """
         done = self.committed(name, commit)
         if done is not None:
             return done
-        self._go_back(name, base, _DELETION_VECTORS)
-        found = DeltaTable.forPath(self.spark, self.path(name))
-        theirs = users.select("user_id").distinct().alias("theirs")
-        found.alias("rows").merge(theirs, "rows.user_id = theirs.user_id").whenMatchedDelete().execute()
-        return self.append(name, frame, commit)
+        with _faults_told(table(name), commit):
+            self._go_back(name, base, _DELETION_VECTORS)
+            found = DeltaTable.forPath(self.spark, self.path(name))
+            theirs = users.select("user_id").distinct().alias("theirs")
+            found.alias("rows").merge(theirs, "rows.user_id = theirs.user_id").whenMatchedDelete().execute()
+        return self.append(name, frame, replace(commit, follows=self._latest(name)))
+
+    def _latest(self, name: str) -> int:
+        return int(DeltaTable.forPath(self.spark, self.path(name)).history(1).collect()[0]["version"])
 
     def _go_back(self, name: str, base: int, feature: str) -> None:
         """Make the table what it was at a version, with a feature of Delta switched on."""
@@ -187,8 +202,12 @@ class Lake:
         return feed.where("_change_type = 'insert'").select(*table(name).columns)
 
     def committed(self, name: str, commit: Commit) -> int | None:
-        """The version that this run committed, or None."""
-        return _version_by(self.commits(name), commit)
+        """The version that this run committed, or None.
+
+        Raises:
+            ConflictError: rows of another driver came between it and what it stands on.
+        """
+        return self._version_by(name, self.commits(name), commit)
 
     def commits(self, name: str) -> list[tuple[int, Mapping[str, str]]]:
         """Version and metadata of the latest commits, newest first."""
@@ -252,20 +271,41 @@ class Lake:
         )
         if mode == "overwrite":
             writer = writer.option("overwriteSchema", "true")
-        try:
+        with _faults_told(contract, commit):
             self._save(writer, contract)
-        except (PySparkException, Py4JJavaError) as error:
-            known = _known_fault(contract, commit, str(error))
-            if known is None:
-                raise
-            raise known from error
         last = self._history.last_of_session(self.path(name))
-        version = _version_by([last] if last else [], commit)
+        version = self._version_by(name, [last] if last else [], commit)
         if version is None:  # a repeat commits nothing
-            version = _version_by(self._history.commits(self.path(name)), commit)
+            version = self._version_by(name, self._history.commits(self.path(name)), commit)
         if version is None:
             raise NotFoundError(f"table {name}: the commit of run {commit.run_id} is not in its history")
         return version
+
+    def _version_by(self, name: str, commits: Sequence[tuple[int, Mapping[str, Any]]], commit: Commit) -> int | None:
+        """The latest version that the commit's run wrote for its fold, or None.
+
+        Delta lets two drivers add rows at the same time; whoever stands on fewer than there are is told here.
+
+        Raises:
+            ConflictError: rows of another driver came between it and what it stands on.
+        """
+        mine = (commit.run_id, commit.fold)
+        version, by = next(((v, by) for v, by in commits if (by.get("run_id"), by.get("fold")) == mine), (None, {}))
+        follows = by.get("follows")
+        if version is not None and follows is not None and self._changed_between(name, follows, version):
+            raise ConflictError(
+                f"table {name}: another driver committed to it while run {commit.run_id} added rows, so that version "
+                f"{version} holds those of both; no release names it. Take another --run-id"
+            )
+        return version
+
+    def _changed_between(self, name: str, version: int, later: int) -> bool:
+        """Whether a commit between two versions was more than a vacuum, which says when it begins and ends."""
+        if later == version + 1:
+            return False
+        history = DeltaTable.forPath(self.spark, self.path(name)).history(later - version + LIMIT)
+        between = history.where((F.col("version") > version) & (F.col("version") < later))
+        return not between.where(~F.col("operation").startswith("VACUUM")).isEmpty()
 
     def _save(self, writer: DataFrameWriter, contract: Contract) -> None:
         """Save; a table of an earlier version first loses what its properties say of columns that go."""
@@ -343,6 +383,22 @@ def _refuse_nulls(contract: Contract, frame: DataFrame) -> DataFrame:
     return frame.select(*[required(name) for name in contract.columns])
 
 
+@contextmanager
+def _faults_told(contract: Contract, commit: Commit) -> Iterator[None]:
+    """Turn a failed write into words where they help.
+
+    Raises:
+        ConflictError, ContractError: see _known_fault.
+    """
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        known = _known_fault(contract, commit, str(error))
+        if known is None:
+            raise
+        raise known from error
+
+
 def _known_fault(contract: Contract, commit: Commit, told: str) -> ConflictError | ContractError | None:
     """What a failed write says, where it is something that a user can act on."""
     if _CONFLICT.search(told):
@@ -357,12 +413,6 @@ def _known_fault(contract: Contract, commit: Commit, told: str) -> ConflictError
             f"Nothing was written; mend the step that makes it ({contract.made_by})."
         )
     return None
-
-
-def _version_by(commits: Sequence[tuple[int, Mapping[str, str]]], commit: Commit) -> int | None:
-    """The latest version that the commit's run wrote for its fold, or None."""
-    mine = (commit.run_id, commit.fold)
-    return next((version for version, by in commits if (by.get("run_id"), by.get("fold")) == mine), None)
 
 
 def _first_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ import pytest
 from chispa import assert_df_equality
 from pyspark.sql import functions as F
 
-from recsys_spark.errors import ContractError, NotFoundError
+from recsys_spark.errors import ConflictError, ContractError, NotFoundError
 from recsys_spark.lake import Commit, Lake
 from tests.frames import local_frame
 
@@ -105,6 +105,38 @@ def test_a_table_is_extended_from_a_version_and_the_change_feed_tells_what_was_a
     assert told(lake.added("events", version)) == ["b"]
     assert lake.extend("events", rows("events", {"event_id": "c"}), run, base) == version
     assert told(lake.read("events")) == ["a", "b"]
+
+
+def test_of_two_drivers_that_extend_one_version_the_later_is_refused_and_stays_so(lake, rows, monkeypatch):
+    base = lake.overwrite("events", rows("events", {"event_id": "old"}), RUN)
+    added, append = rows("events", {"event_id": "new"}), Lake.append
+
+    def after_another(lake, name, frame, commit):
+        monkeypatch.setattr(Lake, "append", append)
+        lake.extend(name, added, Commit("first", "full", "", "s"), base)
+        return lake.append(name, frame, commit)
+
+    monkeypatch.setattr(Lake, "append", after_another)
+    late = Commit("late", "full", "", "s")
+    for ask in (lambda: lake.extend("events", added, late, base), lambda: lake.committed("events", late)):
+        with pytest.raises(ConflictError, match=r"another driver committed .* Take another --run-id"):
+            ask()
+    first = lake.committed("events", Commit("first", "full", "", "s"))
+    assert sorted(row["event_id"] for row in lake.read("events", first).collect()) == ["new", "old"]
+
+
+def test_a_vacuum_beside_does_not_keep_rows_from_being_added(spark, lake, rows, monkeypatch):
+    base = lake.overwrite("events", rows("events", {"event_id": "old"}), RUN)
+    append = Lake.append
+
+    def after_a_vacuum(lake, name, frame, commit):
+        spark.sql(f"VACUUM delta.`{lake.path(name)}`")
+        return append(lake, name, frame, commit)
+
+    monkeypatch.setattr(Lake, "append", after_a_vacuum)
+    version = lake.extend("events", rows("events", {"event_id": "new"}), Commit("r2", "full", "", "s"), base)
+    assert lake.committed("events", Commit("r2", "full", "", "s")) == version
+    assert not lake.is_latest("events", version - 1)
 
 
 def test_a_table_of_before_there_was_a_change_feed_gets_one_when_it_is_extended(lake, rows):
