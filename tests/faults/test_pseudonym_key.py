@@ -28,9 +28,11 @@ FORMS = (KEY, KEY.encode().hex(), base64.b64encode(KEY.encode()).decode()[:-4], 
 PRIVACY = PrivacySettings(pseudonym_key="env:SHOP_KEY")
 
 
-def test_a_user_is_shown_by_the_original_id(monkeypatch):
+def test_a_user_is_shown_by_the_original_id(monkeypatch, rows):
     monkeypatch.setenv("SHOP_KEY", KEY)
-    assert Reading(None, None, PRIVACY).user_id("u1") == Key(KEY.encode()).pseudonym("u1")
+    pseudonym = Key(KEY.encode()).pseudonym("u1")
+    monkeypatch.setattr(Reading, "table", lambda *_: rows("users", {"user_id": pseudonym}))
+    assert Reading(None, None, PRIVACY).user_id("u1") == pseudonym
     assert Reading(None, None, PrivacySettings()).user_id("u1") == "u1"
 
 
