@@ -130,8 +130,7 @@ def _listed(job: Job, scoring: Scoring, shelves: DataFrame, grid: Grid) -> DataF
         best = {name: (1, exclude) for name, (_, exclude) in asked.items()}
         bought = purchased(job.read("interactions"))
         search = TopN(others, blocks, boosts, scoring.layout, arrived, bought, [scoring.learned], best)
-        shards = -(-blocks.count() // job.settings.rank.items_per_task)
-        top = search.ranked(replace(grid, item_shards=max(shards, 1)))
+        top = search.ranked(replace(grid, item_shards=job.grid(0, blocks.count()).item_shards))
         lengths = {name: length for name, (length, _) in asked.items()}
         changed = changed.unionByName(with_arrivals(before, top, lengths))
     return changed.distinct()

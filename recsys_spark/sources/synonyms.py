@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+ITEM_CODES = ("sku", "stockcode", "articleid", "asin", "movieid", "contentid")
 SYNONYMS: dict[str, dict[str, tuple[str, ...]]] = {
     "events": {
         "user_id": (
@@ -21,18 +22,7 @@ SYNONYMS: dict[str, dict[str, tuple[str, ...]]] = {
             "reviewerid",
             "buyerid",
         ),
-        "item_id": (
-            "itemid",
-            "item",
-            "productid",
-            "product",
-            "sku",
-            "stockcode",
-            "articleid",
-            "asin",
-            "movieid",
-            "contentid",
-        ),
+        "item_id": ("itemid", "item", "productid", "product", *ITEM_CODES),
         "event_type": ("eventtype", "event", "action", "behavior", "behaviour", "interactiontype", "type"),
         "ts": (
             "ts",
@@ -75,19 +65,7 @@ SYNONYMS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "items": {
-        "item_id": (
-            "itemid",
-            "productid",
-            "sku",
-            "stockcode",
-            "articleid",
-            "asin",
-            "movieid",
-            "contentid",
-            "item",
-            "product",
-            "id",
-        ),
+        "item_id": ("itemid", "productid", *ITEM_CODES, "item", "product", "id"),
         "title": ("title", "name", "productname", "itemname", "producttitle", "displayname"),
         "description": ("description", "desc", "details", "longdescription", "productdescription"),
         "brand": ("brand", "brandname", "brandid", "maker", "manufacturer", "manufacturerid", "vendor"),
