@@ -29,6 +29,9 @@ _STORAGE_FAULT = re.compile(
 )
 """What the system says, through Python, Hadoop or Delta, when a file cannot be written."""
 
+YEARS = range(1900, 2262)
+"""Of an as-of time: events from the year 2262 on are refused, and days are added to it and taken from it."""
+
 
 def parser(name: str, about: str) -> argparse.ArgumentParser:
     """The arguments that every job takes."""
@@ -128,4 +131,6 @@ def _instant(text: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no ISO 8601 time, such as 2017-12-31T23:59:59") from None
+    if found.year not in YEARS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time of the years {YEARS[0]} to {YEARS[-1]}")
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

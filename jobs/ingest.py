@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql.functions import lit
 
 from jobs.command import run_job
@@ -17,7 +17,16 @@ from jobs.hiding import hidden, keys_of_lake, mark_of
 from jobs.pipeline import require_same_start
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
-from recsys_spark.events.clean import Cleaned, check_balance, judge, latest_plausible, require_events, settle
+from recsys_spark.events.clean import (
+    Cleaned,
+    check_balance,
+    judge,
+    latest_plausible,
+    refusals,
+    require_events,
+    require_masters,
+    settle,
+)
 from recsys_spark.events.merge import changed_users, items_with_new, new_events, since, upserted, window_start
 from recsys_spark.sources.drift import require_same_columns
 from recsys_spark.sources.fingerprint import fingerprint
@@ -46,35 +55,47 @@ def run(job: Job) -> None:
     events = since(raw.events, _window(job)) if job.base else raw.events
     judged = judge(events, raw.users, raw.items, as_of, job.settings.cleaning)
     kept = [frame.persist(StorageLevel.MEMORY_AND_DISK) for frame in (judged.events, judged.users, judged.items)]
-    cleaned = settle(judged)
+    before = {name: frame for name in ("events", "users", "items") if (frame := job.before(name)) is not None}
+    cleaned = settle(judged, before)
     try:
         with readable("the source"):
             job.describe("ingest: judge every row")
             quality = cleaned.data_quality.collect()
-            check_balance(quality)
-            if not job.base:
-                require_events(quality)
-            _write(job, cleaned, {"data_quality": quality, "source_columns": raw.columns})
+            _require_usable(job, quality)
+            _write(job, cleaned, before, {"data_quality": quality, "source_columns": raw.columns})
     finally:
         for frame in kept:
             frame.unpersist()
 
 
-def _write(job: Job, cleaned: Cleaned, told: Mapping[str, Sequence[Any]]) -> None:
+def _require_usable(job: Job, quality: Sequence[Row]) -> None:
+    """See that no row was lost and that something is left; tell of tables of which many rows were refused.
+
+    The window of an update may hold no event.
+    """
+    check_balance(quality)
+    for line in refusals(quality):
+        log.warning("  %s", line)
+    require_masters(quality)
+    if not job.base:
+        require_events(quality)
+
+
+def _write(job: Job, cleaned: Cleaned, before: Mapping[str, DataFrame], told: Mapping[str, Sequence[Any]]) -> None:
     """The tables of the cleaned rows, and what is told of the source; an update adds them to those of its base.
 
     Events come first: by their commit a resumed run knows what it began with.
     """
-    before = {name: job.before(name) for name in ("events", "users", "items")}
+    users, items = cleaned.users, cleaned.items
     job.describe("ingest: write events")
-    if before["events"] is None:
+    if not before:
         job.write("events", cleaned.events)
     else:
         job.extend("events", new_events(cleaned.events, before["events"], _window(job)))
-    users = cleaned.users if before["users"] is None else upserted(cleaned.users, before["users"], "user_id")
-    items = cleaned.items if before["items"] is None else items_with_new(cleaned.items, before["items"])
+        users = upserted(users, before["users"], "user_id")
+        items = items_with_new(items, cleaned.available, before["items"])
     found = {"users": users, "items": items, "quarantine": cleaned.quarantine}
-    found["changed_users"] = _changed_users(job, users, cleaned.users, before["users"])
+    found["changed_users"] = _changed_users(job, users, cleaned.users, before.get("users"))
     found |= {name: job.spark.createDataFrame(rows, spark_schema(table(name))) for name, rows in told.items()}
     job.write_together(found, "ingest: write")
 

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from recsys_spark.config.secret import is_secret, without_secrets
 from recsys_spark.config.settings import Settings
+from recsys_spark.config.source import ColumnMapping
 from recsys_spark.errors import SettingsError
 
 
@@ -26,6 +27,7 @@ def load_settings(
 
     Raises:
         SettingsError: the file is missing or no YAML mapping, or a key or value is not allowed; all faults are listed.
+            So are settings without a source, which would fill the lake with a made-up shop.
     """
     raw = _read(Path(path))
     for override in overrides:
@@ -33,6 +35,8 @@ def load_settings(
     for key, value in (proposed or {}).items():
         group, name = key.split(".")
         raw.setdefault(group, {}).setdefault(name, value)
+    if "source" not in raw:
+        raise SettingsError(f"{path} names no source; say source.kind: files, jdbc, completejourney or synthetic")
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
@@ -41,29 +45,56 @@ def load_settings(
 
 
 def settings_sha256(settings: Settings) -> str:
-    """Hash of the resolved settings; where the lake lies does not count, so that a lake that was moved goes on."""
-    return hashlib.sha256(_json(settings, leave_out={"lake"}).encode()).hexdigest()
+    """Hash of the resolved settings that may change a row.
+
+    Where the lake lies does not count, so that a lake that was moved goes on, nor does memory, so that a run goes on
+    with more. Other settings of Spark count: ALS starts from other factors where a shuffle has other partitions.
+    """
+    dumped = _dumped(settings, leave_out={"lake"})
+    dumped["spark"] = _without_memory(dumped["spark"])
+    dumped["spark"]["extra"] = _without_memory(dumped["spark"]["extra"])
+    return hashlib.sha256(_json(dumped).encode()).hexdigest()
 
 
 LEARNS_NOTHING = ("lake", "spark", "source", "refresh", "audit")
-"""Groups of settings that change nothing of what a refresh learns from the same events."""
+"""Groups of settings that change nothing of what a refresh learns from the same events; see also ``same_learning``."""
 
 
 def same_learning(settings: Settings, stored: str) -> bool:
-    """Whether stored settings, as settings_json gives them, would learn and list the same as these."""
+    """Whether stored settings, as settings_json gives them, would learn and list the same as these.
+
+    A source may lie elsewhere, but its columns must mean what they meant: else an update takes events that it has for
+    new ones.
+    """
     known = [json.loads(text) for text in (settings_json(settings), stored)]
     now, then = ({key: value for key, value in one.items() if key not in LEARNS_NOTHING} for one in known)
-    return now == then
+    return now == then and _mappings(known[0]) == _mappings(known[1])
 
 
 def settings_json(settings: Settings) -> str:
     """The resolved settings as JSON with sorted keys; without secrets, since it is stored with each release."""
-    return _json(settings, leave_out=set())
+    return _json(_dumped(settings, leave_out=set()))
 
 
-def _json(settings: Settings, leave_out: set[str]) -> str:
+def _mappings(dumped: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of each table that the source brings, by its name, what is set of its ColumnMapping."""
+    source = dumped["source"]
+    tables = {"files": source, "jdbc": source["jdbc"]}.get(source["kind"]) or {}
+    found = {name: tables[name] for name in ("events", "users", "items") if tables.get(name) is not None}
+    return {name: {key: of[key] for key in ColumnMapping.model_fields if of.get(key)} for name, of in found.items()}
+
+
+def _without_memory(spark: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in spark.items() if "memory" not in name.lower()}
+
+
+def _dumped(settings: Settings, leave_out: set[str]) -> dict[str, Any]:
     dumped = settings.model_dump(mode="json", exclude=leave_out)
     dumped["spark"]["extra"] = without_secrets(settings.spark.extra)
+    return dumped
+
+
+def _json(dumped: Mapping[str, Any]) -> str:
     return json.dumps(dumped, sort_keys=True)
 
 

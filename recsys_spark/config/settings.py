@@ -6,12 +6,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from recsys_spark.config.group import Count, Group, Positive, Reference, Seed, Share
+from recsys_spark.config.group import Count, EventType, Group, Positive, Reference, Seed, Share
 from recsys_spark.config.source import SourceSettings
 
-EVENT_TYPE = r"^[a-z][a-z0-9_]{0,62}\z"
-"""What names a kind of event, as cleaning leaves it."""
-EventType = Annotated[str, Field(pattern=EVENT_TYPE)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -20,7 +17,7 @@ class LakeSettings(Group):
 
     path: str = "lake"
     """Root folder of the lake: a local path or any URI that Spark's Hadoop file systems know."""
-    retention_hours: Positive = 168.0
+    retention_hours: Annotated[float, Field(gt=0, le=87_600)] = 168.0
     """How long `recsys vacuum` keeps files that no newer version needs: for pinned readers and for rollbacks."""
     longest_job_hours: Positive = 48.0
     """The longest that one job may read the tables it began with; no vacuum keeps files for less."""
@@ -45,7 +42,9 @@ class SparkSettings(Group):
     """The session, where this program starts one itself; under spark-submit the submitted values win."""
 
     master: str = "local[*]"
+    """Where Spark runs: local[N] is N cores of this machine, local[*] all of them."""
     driver_memory: str = "4g"
+    """Heap of the driver's JVM; on one machine the executors are in it too."""
     shuffle_partitions: Count = 8
     """Partitions of a shuffle; about twice the cores for small lakes, hundreds on clusters."""
     extra: dict[str, str] = Field(default={}, repr=False)
@@ -58,19 +57,25 @@ class CleaningSettings(Group):
     future_tolerance_hours: Annotated[float, Field(ge=0, le=87_600)] = 24.0
     """Events later than as-of plus this are refused."""
     max_quantity: Positive = 100.0
+    """The largest quantity that one event may have."""
     quantity_action: Literal["cap", "quarantine"] = "cap"
     """What happens to quantities above max_quantity."""
     max_dwell_seconds: Positive = 3600.0
+    """Longer dwell times are cut to this."""
     max_events_per_user_day: Count = 2_000
     """More events than this by one user on one day look like a bot."""
     bot_action: Literal["keep", "quarantine"] = "quarantine"
+    """What happens to the events of a user and day that look like a bot's."""
     unknown_ids: Literal["add", "quarantine"] = "add"
     """Events of users or items without a master row: add a bare row, or refuse the event."""
     fill_measures: Literal["none", "drop", "constant", "mean", "median", "knn"] = "none"
     """Missing numeric measures and prices: leave, refuse the row, or fill."""
     fill_constant: float = 0.0
+    """What fill_measures: constant fills in."""
     fill_neighbours: Count = 5
+    """Nearest rows that fill_measures: knn takes the number from."""
     normalise_measures: Literal["none", "standard", "minmax"] = "none"
+    """Measures, never prices: as they are, or scaled to mean 0 and deviation 1, or to between 0 and 1."""
     exclude_item_values: dict[str, tuple[str, ...]] = {}
     """Item attribute, brand or category (any level) to values that are no products; such items are quarantined."""
 
@@ -79,16 +84,19 @@ class ProfileSettings(Group):
     """How behaviour becomes profiles."""
 
     event_weights: dict[EventType, Weight] = {"view": 0.1, "search": 0.1, "cart": 0.4, "purchase": 1.0}
+    """How much an event of each type counts."""
     default_event_weight: Weight = 0.1
     """Weight of event types that event_weights does not name."""
     dwell_weight: Annotated[float, Field(ge=0)] = 0.1
     """A view's weight grows by this times log(1 + dwell_seconds / 30)."""
     half_life_days: Positive = 180.0
+    """After so many days an event counts half, in habits, shares and popularity."""
     warm_from_items: Count = 5
     """Distinct items from which a user is warm; fewer (but some) is warming."""
     inactive_after_days: Positive = 365.0
     """Users whose last event is older are inactive."""
     min_feature_holders: Count = 5
+    """Attribute values of fewer users than this are not encoded."""
     max_features: Annotated[int, Field(ge=1, le=4096)] = 256
     """Most frequent user attribute values that are encoded."""
     id_order: bool = True
@@ -99,44 +107,59 @@ class VectorSettings(Group):
     """How items become vectors."""
 
     min_feature_holders: Count = 2
+    """Attribute values and pairs of fewer items than this are not encoded."""
     max_features: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
     """Most frequent attribute values and pairs that are encoded; the vocabulary is sent to every task."""
     pairs: bool = True
     """Encode pairs such as brand and category as features of their own."""
     price_bins: Annotated[int, Field(ge=2, le=100)] = 10
+    """Parts, equally filled, into which prices and measures are cut to be encoded."""
     id_order: bool = True
     """Items whose ids are numbers are told apart by their order, which says what came when, and with what."""
     text: bool = True
+    """Whether titles and descriptions become vectors."""
     text_width: Annotated[int, Field(ge=8, le=512)] = 64
+    """Length of the vector of an item's text."""
     session: bool = True
+    """Whether the company of an item in sessions becomes a vector."""
     session_width: Annotated[int, Field(ge=8, le=512)] = 32
+    """Length of the vector of an item's company in sessions."""
 
 
 class AlsSettings(Group):
     """Spark ALS on implicit feedback."""
 
     rank: Annotated[int, Field(ge=2, le=512)] = 64
+    """Factors of a user or an item."""
     iterations: Count = 6
     """10 made no better lists on the whole in the backtests of docs/quality.md, and each takes as long as the first."""
     regularization: Positive = 0.5
     """Per interaction, as Spark scales it; from about half of alpha times the usual rating, factors shrink to zero."""
     alpha: Positive = 20.0
+    """How fast confidence grows with the rating of a pair: it is 1 + alpha times the rating."""
     browse_weight: Share = 0.3
     """Confidence of a pair that only viewed or carted, relative to one with a purchase."""
     checkpoint: str | None = None
     """Folder that every host reaches; cuts the lineage of long fits on clusters."""
     seed: int = 0
+    """Of the factors that ALS begins with."""
 
 
 class ColdStartSettings(Group):
     """The two-tower model and its training."""
 
     enabled: bool = True
+    """Whether the deep model is trained; without it attributes reach the cold through the other scorers."""
     width: Annotated[int, Field(ge=4, le=1024)] = 64
+    """Length of the towers' vectors."""
     hidden: tuple[Count, ...] = (128,)
+    """Widths of the layers between a tower's inputs and its vector."""
     history_length: Count = 20
+    """Items of a user's history that the user's tower is shown."""
     attribute_length: Count = 16
+    """Encoded attributes of a user that the user's tower is shown."""
     item_feature_length: Count = 32
+    """Encoded attributes of an item that the item's tower is shown."""
     batch_size: Count = 1024
     """Examples per step over all processes together."""
     epochs: Count | None = None
@@ -145,21 +168,28 @@ class ColdStartSettings(Group):
     patience: Count | None = None
     """Epochs without a lower validation loss before training stops; not set, those of 400 steps, 3 at least."""
     learning_rate: Positive = 0.3
+    """Step size of Adagrad for embeddings; layers take a fixed share of it."""
     temperature: Positive = 0.05
+    """Cosines are divided by it to logits: the smaller, the more the nearest items count."""
     content_only_share: Share = 0.3
     """Steps that see neither item ids nor history."""
     id_dropout: Share = 0.5
+    """Share of the rows of other steps whose item id is hidden."""
     history_dropout: Share = 0.3
+    """Share of the rows of other steps whose history is hidden."""
     max_examples: Count = 150_000
     """Examples per epoch at most; a seeded sample beyond."""
     held_out_share: Share = 0.05
     """Users and items that training makes simulated-cold for early stopping; none on the full fold of a refresh."""
     processes: Count = 1
+    """Training processes, one a core at most; more than one need Horovod."""
     launcher: Literal["auto", "horovodrun", "single", "spark"] = "auto"
     """auto: horovodrun where Horovod is installed, else a single process. spark: ranks on the executors, for a lake
     in a folder that all machines mount; all others train on the driver's machine."""
     timeout_minutes: Positive = 60.0
+    """A training, or a scoring, that takes longer is ended, with exit code 7."""
     seed: Seed = 0
+    """Of weights, hold-outs, dropout and the order of examples."""
 
     @model_validator(mode="after")
     def _processes_have_something_to_tell_apart(self) -> ColdStartSettings:
@@ -239,6 +269,7 @@ class BlockSettings(Group):
     repeat_sample: Count = 200_000
     """Pairs of users and items that the repeat model is learned from at most, on the driver."""
     boosts_per_user: Count = 300
+    """Best items kept of each user by each scorer of habit, history and likeness."""
 
     @field_validator("enabled")
     @classmethod
@@ -252,10 +283,13 @@ class ShelfSettings(Group):
     """A named list: which items, how many, and whether what was bought may come again."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+    """Name of the list, in the column shelf of the table recommendations."""
     filter: str = "true"
     """SQL condition over items, with n_events, n_users, popularity and item_group added; such as brand = 'Acme'."""
     length: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Places of a list."""
     exclude_purchased: bool = False
+    """Whether items that the user has bought are left out."""
     max_per_brand: Count | None = None
     """Places of one list that a brand may have; unset, any number."""
     max_per_category: Count | None = None
@@ -270,7 +304,9 @@ class RankSettings(Group):
         ShelfSettings(name="established", filter="item_group = 'established'"),
         ShelfSettings(name="new_arrivals", filter="item_group = 'new'"),
     )
+    """The lists that every user gets."""
     audience_length: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Users in the audience of a new item."""
     users_per_task: Count = 25_000
     """Users of a task; of audiences, its new items too."""
     items_per_task: Count = 100_000
@@ -294,9 +330,11 @@ class BacktestSettings(Group):
     """How the project judges itself and learns its weights."""
 
     cold_user_share: Share = 0.2
+    """Share of the users with events that the backtest hides, to meet them as new ones."""
     min_cold_users: Count = 400
     """A small shop hides more than cold_user_share, up to two fifths, or a handful of users would teach the weights."""
     cold_item_share: Share = 0.2
+    """Share of the items with events that the backtest hides, to meet them as new ones."""
     holdout: Literal["auto", "time", "last"] = "auto"
     """time: everything in the last period; last: each user's last day; auto: time where enough users span the cut."""
     holdout_share: Share = 0.08
@@ -304,10 +342,13 @@ class BacktestSettings(Group):
     learn_users: Count = 1_500
     """Simulated users per route and item group that the weights are learned on."""
     k: Count = 10
+    """Places of a list that are judged."""
     bootstrap: Count = 200
+    """Draws of users behind the interval of a metric."""
     use_trials: bool = True
     """Whether settings that this file leaves open come from the chosen trial of `recsys backtest --trial-minutes`."""
     seed: Seed = 0
+    """Of what is hidden, of the users that weights are learned on, and of the intervals."""
 
 
 class RefreshSettings(Group):
@@ -336,7 +377,7 @@ class Settings(Group):
     lake: LakeSettings = LakeSettings()
     spark: SparkSettings = SparkSettings()
     privacy: PrivacySettings = PrivacySettings()
-    source: SourceSettings = SourceSettings()
+    source: SourceSettings = SourceSettings(kind="synthetic")
     cleaning: CleaningSettings = CleaningSettings()
     profiles: ProfileSettings = ProfileSettings()
     vectors: VectorSettings = VectorSettings()
@@ -347,3 +388,13 @@ class Settings(Group):
     backtest: BacktestSettings = BacktestSettings()
     refresh: RefreshSettings = RefreshSettings()
     audit: AuditSettings = AuditSettings()
+
+    @model_validator(mode="after")
+    def _vectors_hold_a_block_that_is_made(self) -> Settings:
+        if not self.coldstart.enabled and set(self.blocks.enabled) & set(get_args(Dense)) == {"deep"}:
+            others = ", ".join(name for name in get_args(Dense) if name != "deep")
+            raise ValueError(
+                "blocks.enabled: deep alone gives items vectors to search, and coldstart.enabled is false; enable "
+                f"coldstart, or add at least one of {others}"
+            )
+        return self

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from recsys_spark.config.group import Count, Group, Positive, Reference, Share
+from recsys_spark.config.group import Count, EventType, Group, Positive, Reference, Share
 
 JdbcProperty = Literal[
     "sslmode", "sslrootcert", "sslMode", "serverSslCert", "connectTimeout", "socketTimeout", "ApplicationName"
@@ -33,6 +33,19 @@ class ColumnMapping(Group):
     """Spark's datetime pattern for ts where it is text; ISO 8601 if unset."""
     list_separator: str | None = None
     """Splits attribute text into several values, such as '|'."""
+    event_types: dict[str, EventType] = {}
+    """Of events: the source's word for a kind of event to the one it counts as, such as transaction: purchase.
+
+    Upper case and space around a word do not matter. Words that are not named stay as they are.
+    """
+
+    @field_validator("event_types")
+    @classmethod
+    def _words_as_cleaning_reads_them(cls, kinds: dict[str, str]) -> dict[str, str]:
+        plain = {word.strip().lower(): kind for word, kind in kinds.items()}
+        if len(plain) < len(kinds) or "" in plain:
+            raise ValueError("a word is empty, or is there twice but for upper case and space around it")
+        return plain
 
 
 class TableSource(ColumnMapping):
@@ -41,6 +54,7 @@ class TableSource(ColumnMapping):
     path: str
     """File, folder or glob; or a Delta table's folder."""
     format: Literal["parquet", "csv", "jsonl", "delta"] = "parquet"
+    """Format of the files; csv with a header line, jsonl with one object a line."""
 
     @property
     def place(self) -> str:
@@ -58,7 +72,9 @@ class JdbcTable(ColumnMapping):
     lower: int | datetime | None = None
     """With upper, where the parts of partition_column begin and end; unset, its least and greatest value are asked."""
     upper: int | datetime | None = None
+    """See lower."""
     num_partitions: Count = 1
+    """Connections that share the reading; more than one need a partition_column."""
     fetchsize: Count = 10_000
     """Rows that one answer of the database holds."""
     watermark_column: str | None = None
@@ -88,13 +104,17 @@ class JdbcSource(Group):
     url: Annotated[str, Field(pattern=r"^jdbc:(postgresql|mariadb)://[^\s/?&;@#]+/[^\s/?&;@#]+$")]
     """jdbc:postgresql://HOST:PORT/DATABASE or jdbc:mariadb://…; without user, password or parameters."""
     user: str
+    """The user of the database, who need only read."""
     password: Reference
     """Where the password is: env:NAME or scope:SCOPE/KEY; never the password itself."""
     properties: dict[JdbcProperty, str] = {}
     """Of the driver's own properties those that secure or name a connection."""
     events: JdbcTable
+    """The table or view of events."""
     users: JdbcTable | None = None
+    """The same of users; unset, users are the ids of the events, without attributes."""
     items: JdbcTable | None = None
+    """The same of items; unset, items are the ids of the events, without attributes."""
 
     @property
     def tables(self) -> dict[str, JdbcTable]:
@@ -107,9 +127,13 @@ class SyntheticSource(Group):
     """A seeded, made-up shop with planted tastes."""
 
     users: Count = 2_000
+    """Users of the shop, with and without events."""
     items: Count = 500
+    """Items of the shop, with and without events."""
     events_per_user: Positive = 30.0
+    """Mean number of events of a user who has any."""
     days: Count = 180
+    """Days that the events span, up to 2024-07-01."""
     new_user_share: Share = 0.1
     """Users who have attributes and no event yet."""
     new_item_share: Share = 0.1
@@ -117,17 +141,24 @@ class SyntheticSource(Group):
     quiet_user_share: Share = 0.1
     """Users whose events stop half-way."""
     seed: int = 0
+    """Of everything that is drawn; equal settings make equal rows."""
 
 
 class SourceSettings(Group):
     """Which adapter brings events, users and items in."""
 
-    kind: Literal["completejourney", "files", "jdbc", "synthetic"] = "synthetic"
+    kind: Literal["completejourney", "files", "jdbc", "synthetic"]
+    """The adapter: the demo's data, your files, a database, or a made-up shop."""
     events: TableSource | None = None
+    """The events, for kind: files."""
     users: TableSource | None = None
+    """The users, for kind: files; unset, users are the ids of the events, without attributes."""
     items: TableSource | None = None
+    """The items, for kind: files; unset, items are the ids of the events, without attributes."""
     jdbc: JdbcSource | None = None
+    """The database, for kind: jdbc."""
     synthetic: SyntheticSource = SyntheticSource()
+    """The shop, for kind: synthetic."""
     drift: Literal["refuse", "accept"] = "refuse"
     """Where columns that are used changed since the last ingest: stop, or take the source as it is now."""
 
@@ -150,4 +181,8 @@ class SourceSettings(Group):
             raise ValueError("source.kind is files, so source.events must say where the events are")
         if self.kind == "jdbc" and self.jdbc is None:
             raise ValueError("source.kind is jdbc, so source.jdbc must say which database and tables")
+        if self.kind != "files" and self.tables:
+            raise ValueError(f"source.kind is {self.kind}, so source.{next(iter(self.tables))} would not be read")
+        if self.kind != "jdbc" and self.jdbc is not None:
+            raise ValueError(f"source.kind is {self.kind}, so source.jdbc would not be read")
         return self

@@ -6,20 +6,22 @@ of the tables persists what ``judge`` returns in between, so that the rows are j
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.config.settings import CleaningSettings
 from recsys_spark.contracts import table
+from recsys_spark.contracts.model import Field
 from recsys_spark.contracts.raw import SOURCE_FILE
 from recsys_spark.events.clock import latest_plausible
 from recsys_spark.events.duplicates import DUPLICATE
 from recsys_spark.events.judge import RAW_ROW, judge_events, judge_items, judge_users
-from recsys_spark.events.quality import check_balance, require_events, table_quality
+from recsys_spark.events.quality import check_balance, refusals, require_events, require_masters, table_quality
 from recsys_spark.events.rules import REASONS
 
 
@@ -41,6 +43,8 @@ class Cleaned:
     items: DataFrame
     quarantine: DataFrame
     data_quality: DataFrame
+    available: DataFrame
+    """item_id, available: whether the source lets an item be recommended, refused rows included; no table."""
 
 
 def clean(
@@ -67,17 +71,27 @@ def judge(
     return Judged(judge_events(raw_events, users, items, as_of, settings), users, items)
 
 
-def settle(judged: Judged) -> Cleaned:
-    """The judged rows as tables; users and items that only events know are added with their id alone."""
+def settle(judged: Judged, before: Mapping[str, DataFrame] | None = None) -> Cleaned:
+    """The judged rows as tables; users and items that only events know are added with their id alone.
+
+    Args:
+        judged: the rows.
+        before: in an update, the tables users and items as they were: what they hold needs no bare row.
+    """
     frames = {"events": judged.events, "users": judged.users, "items": judged.items}
     events = _kept("events", judged.events)
-    users, items = _kept("users", judged.users), _kept("items", judged.items)
+    available = _available(judged.items)
+    users, items = (_kept(name, frames[name]) for name in ("users", "items"))
+    earlier = before or {}
+    new_users = _unknown(events, "user_id", users, earlier.get("users"))
+    new_items = _unknown(events, "item_id", items, earlier.get("items")).join(available, "item_id", "left")
     return Cleaned(
         events=events,
-        users=users.unionByName(_bare("users", _unknown(events, users, "user_id"))),
-        items=items.unionByName(_bare("items", _unknown(events, items, "item_id"))),
+        users=users.unionByName(_bare("users", new_users)),
+        items=items.unionByName(_bare("items", new_items)),
         quarantine=reduce(DataFrame.unionByName, [_refused(name, frame) for name, frame in frames.items()]),
         data_quality=reduce(DataFrame.unionByName, [table_quality(name, frame) for name, frame in frames.items()]),
+        available=available,
     )
 
 
@@ -94,23 +108,49 @@ def _refused(name: str, judged: DataFrame) -> DataFrame:
     )
 
 
-def _unknown(events: DataFrame, known: DataFrame, key: str) -> DataFrame:
-    seen = events.where(F.col(key).isNotNull()).select(key).distinct()
-    return seen.join(known.select(key), key, how="left_anti")
+def _available(items: DataFrame) -> DataFrame:
+    """item_id, available: as the row says that stays; of an item with refused rows alone, as all of them clearly say.
+
+    A price that cannot be read must not bring back what the shop withdrew.
+    """
+    stays = (F.size(REASONS) == 0) & ~F.col(DUPLICATE)
+    kept = F.max(F.when(stays, F.col("available")))
+    refused = F.bool_and(F.coalesce("available", F.lit(False)))
+    told = items.where(F.col("item_id").isNotNull()).groupBy("item_id")
+    return told.agg(F.coalesce(kept, refused).alias("available"))
+
+
+def _unknown(events: DataFrame, key: str, *known: DataFrame | None) -> DataFrame:
+    """Ids of events that no known table holds."""
+    ids = events.where(F.col(key).isNotNull()).select(key).distinct()
+    for frame in known:
+        ids = ids if frame is None else ids.join(frame.select(key), key, how="left_anti")
+    return ids
 
 
 def _bare(name: str, ids: DataFrame) -> DataFrame:
-    """Rows of a contract with the id alone; maps and lists are empty, an item is available."""
+    """Rows of a contract with nothing but what ``ids`` says; maps and lists are empty, an item is available."""
     neutral = {"available": F.lit(True), "category_path": F.array().cast("array<string>")}
     for field in table(name).fields:
         if field.type.startswith("map<"):
             neutral[field.name] = F.create_map().cast(field.type)
-    return ids.select(
-        *[
-            F.col(f.name) if f.name in ids.columns else neutral.get(f.name, F.lit(None)).cast(f.type).alias(f.name)
-            for f in table(name).fields
-        ]
-    )
+    return ids.select(*[_or_neutral(f, ids, neutral.get(f.name, F.lit(None))) for f in table(name).fields])
 
 
-__all__ = ["Cleaned", "Judged", "check_balance", "clean", "judge", "latest_plausible", "require_events", "settle"]
+def _or_neutral(field: Field, ids: DataFrame, neutral: Column) -> Column:
+    value = F.coalesce(F.col(field.name), neutral) if field.name in ids.columns else neutral
+    return value.cast(field.type).alias(field.name)
+
+
+__all__ = [
+    "Cleaned",
+    "Judged",
+    "check_balance",
+    "clean",
+    "judge",
+    "latest_plausible",
+    "refusals",
+    "require_events",
+    "require_masters",
+    "settle",
+]

@@ -39,7 +39,7 @@ def latest_plausible(raw_events: DataFrame) -> datetime:
     ).first()
     if bulk is None or bulk["earliest"] is None:
         raise SourceError(
-            "table events: no row has a readable ts; expected timestamps or ISO 8601 text. "
+            "table events: no row has a readable ts; expected timestamps, seconds since 1970 or ISO 8601 text. "
             "Map the column under source.events.columns and set source.events.timestamp_format."
         )
     if not bulk["n"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from recsys_spark.contracts import table
 from recsys_spark.contracts.raw import SOURCE_FILE
 from recsys_spark.events.rules import REASONS
 
@@ -17,9 +18,10 @@ _LITERAL = "\u0002"
 """Comes before any of the three that is part of a text."""
 
 
-def event_hash(columns: list[str]) -> Column:
-    """SHA-256 over the text of the columns; different events have different texts, whatever their values hold."""
-    parts = [F.coalesce(_escaped(F.col(c).cast("string")), F.lit(_NULL)) for c in columns]
+def event_hash() -> Column:
+    """SHA-256 over the text of a typed event's columns; different events have different texts, whatever they hold."""
+    columns = [F.col(c) for c in table("events").columns if c != "event_id"]
+    parts = [F.coalesce(_escaped(c.cast("string")), F.lit(_NULL)) for c in columns]
     return F.sha2(F.concat_ws(_BETWEEN, *parts), 256)
 
 

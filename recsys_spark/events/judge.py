@@ -97,11 +97,10 @@ def _with_caps(events: DataFrame, settings: CleaningSettings) -> DataFrame:
     caps = {"dwell_seconds": settings.max_dwell_seconds}
     if settings.quantity_action == "cap":
         caps["quantity"] = settings.max_quantity
-    business = [c for c in table("events").columns if c != "event_id"]
     kept = [c for c in events.columns if c not in caps]
     return events.select(
         *kept,
-        event_hash(business).alias("event_id"),
+        event_hash().alias("event_id"),
         F.array_compact(F.array(*[F.when(F.col(c) > cap, F.lit(f"capped:{c}")) for c, cap in caps.items()])).alias(
             CHANGES
         ),

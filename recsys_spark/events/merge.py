@@ -40,12 +40,17 @@ def upserted(rows: DataFrame, before: DataFrame, key: str) -> DataFrame:
     return rows.unionByName(before.join(rows.select(key), key, "left_anti"))
 
 
-def items_with_new(items: DataFrame, before: DataFrame) -> DataFrame:
-    """Items of ``before``, available or not as ``items`` says now, and those that it lacks.
+def items_with_new(items: DataFrame, available: DataFrame, before: DataFrame) -> DataFrame:
+    """Items of ``before``, available or not as the source says now, and those that it lacks.
 
     All else that is known of an item stays as the vectors were made from it.
+
+    Args:
+        items: cleaned items.
+        available: item_id, available: what the source says of each item, as ``Cleaned.available``.
+        before: the table as it was.
     """
-    now = items.select("item_id", F.col("available").alias("_now"))
+    now = available.select("item_id", F.col("available").alias("_now"))
     kept = before.join(now, "item_id", "left").withColumn("available", F.coalesce("_now", "available")).drop("_now")
     return kept.unionByName(items.join(before.select("item_id"), "item_id", "left_anti"))
 

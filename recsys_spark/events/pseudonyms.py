@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.contracts.raw import UNPARSED
-from recsys_spark.events.typed import as_id
+from recsys_spark.events.typed import REPLACEMENT, as_id
 from recsys_spark.kernels.pseudonym import Key
 
 WITHHELD = "withheld: the line did not parse and may hold a user's id"
@@ -21,6 +21,9 @@ WITHHELD = "withheld: the line did not parse and may hold a user's id"
 
 def with_pseudonyms(raw: DataFrame, keys: Sequence[Key], erased: DataFrame | None) -> DataFrame:
     """Raw events or users with pseudonyms as ``user_id``, without the rows of erased users.
+
+    An id whose bytes are no UTF-8 becomes REPLACEMENT alone: cleaning refuses it as it does without a key, and its text
+    stays hidden.
 
     Args:
         raw: raw rows; the text of those that did not parse is replaced, since nobody can find an id in it.
@@ -31,8 +34,9 @@ def with_pseudonyms(raw: DataFrame, keys: Sequence[Key], erased: DataFrame | Non
     if erased is not None:
         for key in keys:
             named = named.withColumn("digest", _mapped(key.erased)("user_id")).join(erased, "digest", "left_anti")
+    pseudonym = _mapped(keys[0].pseudonym)("user_id")
     return (
-        named.withColumn("user_id", _mapped(keys[0].pseudonym)("user_id"))
+        named.withColumn("user_id", F.when(F.col("user_id").contains(REPLACEMENT), REPLACEMENT).otherwise(pseudonym))
         .withColumn(UNPARSED, F.when(F.col(UNPARSED).isNotNull(), F.lit(WITHHELD)))
         .select(*raw.columns)
     )
@@ -40,15 +44,17 @@ def with_pseudonyms(raw: DataFrame, keys: Sequence[Key], erased: DataFrame | Non
 
 def forms_of(users: DataFrame, keys: Sequence[Key]) -> DataFrame:
     """user_id: everything that may stand in a lake for these users, the original id included."""
+    ids = users.unionByName(users.select(as_id(users, "user_id"))).distinct()
     forms = [F.col("user_id"), *[_mapped(key.pseudonym)("user_id") for key in keys]]
-    return users.select(F.explode(F.array(*forms)).alias("user_id"))
+    return ids.select(F.explode(F.array(*forms)).alias("user_id"))
 
 
 def digests_of(users: DataFrame, keys: Sequence[Key]) -> DataFrame:
     """digest: by which ingest knows these users again; no rows without a key."""
     if not keys:
         return users.select(F.col("user_id").alias("digest")).limit(0)
-    return users.select(_mapped(keys[0].erased)("user_id").alias("digest"))
+    ids = users.select(as_id(users, "user_id"))
+    return ids.select(_mapped(keys[0].erased)("user_id").alias("digest"))
 
 
 def _mapped(digest: Callable[[str], str]) -> Callable[[str], Column]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
@@ -14,6 +14,10 @@ from recsys_spark.events.rules import REASONS
 
 CHANGES = "_changes"
 """What cleaning changed in the row: ``capped:COLUMN`` or ``filled:COLUMN``."""
+
+MANY_REFUSED = 0.05
+"""Share of a table's rows beyond which a refusal looks like a mistake in the source or its mapping."""
+REASONS_TOLD = 3
 
 OUTCOMES = ("input", "clean", "quarantined", "duplicates")
 
@@ -57,14 +61,48 @@ def require_events(rows: Iterable[Row]) -> None:
     Raises:
         SourceError: no event is clean; the message counts the reasons.
     """
-    count = _by_table(rows)["events"]
+    _require_clean("events", _by_table(rows)["events"])
+
+
+def require_masters(rows: Iterable[Row]) -> None:
+    """Where there are rows of users or items, some of them must be left.
+
+    Raises:
+        SourceError: none is clean; the message counts the reasons.
+    """
+    counts = _by_table(rows)
+    for name in ("users", "items"):
+        if counts[name]["input"]:
+            _require_clean(name, counts[name])
+
+
+def refusals(rows: Iterable[Row]) -> list[str]:
+    """One line for each table of which more than MANY_REFUSED of the rows were refused, with the commonest reasons."""
+    lines = []
+    for name, count in sorted(_by_table(rows).items()):
+        refused, read = count["quarantined"], count["input"]
+        if refused > MANY_REFUSED * read:
+            reasons = sorted(_reasons(count).items(), key=lambda reason: (-reason[1], reason[0]))[:REASONS_TOLD]
+            told = ", ".join(f"{reason} {n}" for reason, n in reasons)
+            lines.append(
+                f"table {name}: {refused} of {read} input rows ({refused / read:.0%}) were refused, "
+                f"most of them for: {told}; look at the table quarantine"
+            )
+    return lines
+
+
+def _require_clean(name: str, count: Mapping[str, int]) -> None:
     if count["clean"]:
         return
-    reasons = [f"{m.removeprefix('reason:')} {n}" for m, n in count.items() if m.startswith("reason:")]
+    reasons = [f"{reason} {n}" for reason, n in sorted(_reasons(count).items())]
     raise SourceError(
-        f"table events: none of {count['input']} input rows is usable; refused for: {', '.join(sorted(reasons))}. "
-        "Look at the table quarantine, then mend the source, its column mapping or the settings under cleaning."
+        f"table {name}: none of {count['input']} input rows is usable; refused for: {', '.join(reasons)}. "
+        "Nothing was written; mend the source, its column mapping or the settings under cleaning."
     )
+
+
+def _reasons(count: Mapping[str, int]) -> dict[str, int]:
+    return {m.removeprefix("reason:"): n for m, n in count.items() if m.startswith("reason:")}
 
 
 def _measures() -> Column:

@@ -14,6 +14,12 @@ RAW = "_raw"
 REPLACEMENT = "\ufffd"
 """What stands where bytes were no UTF-8; different ids may look alike by it."""
 
+_ISO_TEXT = r"^\s*\d{4}-"
+"""Spark would read a bare time of day as today's; text must therefore begin with a year."""
+_EPOCH_TEXT = r"^\s*(\d{9,10}|\d{13})(\.\d+)?\s*$"
+"""Seconds since 1970 from the year 1973 on. Milliseconds are taken for seconds as numbers are, so that the clock tells
+of them; text of other lengths is rather a day or an hour, such as 20240131."""
+
 
 def typed_events(raw: DataFrame) -> DataFrame:
     """Raw events with typed columns beside ``RAW``, SOURCE_FILE and UNPARSED; a missing quantity is 1."""
@@ -68,7 +74,8 @@ def as_text(column: str) -> Column:
 def as_id(raw: DataFrame, column: str) -> Column:
     """An id as trimmed text. Whole floats, which is what pandas makes of nullable integers, lose their ``.0``.
 
-    So do whole decimals, which is what databases make of numbers without a precision.
+    So do whole decimals, which is what databases make of numbers without a precision, and the text of whole floats,
+    which is how pandas writes them to CSV.
     """
     kind = raw.schema[column].dataType
     if isinstance(kind, T.DecimalType) and kind.scale:
@@ -79,7 +86,7 @@ def as_id(raw: DataFrame, column: str) -> Column:
         whole = F.col(column).cast("bigint")
         text = F.when(whole == F.col(column), whole.cast("string")).when(~F.isnan(column), F.col(column).cast("string"))
         return text.alias(column)
-    return as_text(column)
+    return F.regexp_replace(as_text(column), r"^(-?\d+)\.0$", "$1").alias(column)
 
 
 def as_number(column: str) -> Column:
@@ -88,13 +95,12 @@ def as_number(column: str) -> Column:
 
 
 def as_timestamp(raw: DataFrame, column: str) -> Column:
-    """A timestamp in UTC from a timestamp, a date, epoch seconds or ISO 8601 text; null for other text.
-
-    Spark would read a bare time of day as today's; text must therefore begin with a year.
-    """
+    """A timestamp in UTC from a timestamp, a date, epoch seconds or text of these or ISO 8601; null for other text."""
     if not isinstance(raw.schema[column].dataType, T.StringType):
         return F.col(column).try_cast("timestamp")
-    return F.when(F.col(column).rlike(r"^\s*\d{4}-"), F.trim(column).try_cast("timestamp"))
+    text = F.trim(column)
+    of_epoch = F.when(F.col(column).rlike(_EPOCH_TEXT), text.try_cast("double").try_cast("timestamp"))
+    return F.when(F.col(column).rlike(_ISO_TEXT), text.try_cast("timestamp")).otherwise(of_epoch)
 
 
 def as_attributes() -> Column:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
@@ -16,10 +17,13 @@ from pyspark.sql import types as T
 from recsys_spark.config.source import TableSource
 from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
 from recsys_spark.errors import SourceError
+from recsys_spark.sources.nanoseconds import AS_BIGINT, as_timestamps, nanosecond_columns
 from recsys_spark.sources.raw import column_of
 from recsys_spark.storage import located
 
-UNREADABLE = re.compile(r"\[(FAILED_READ_FILE|CANNOT_READ_FILE_FOOTER|CANNOT_MERGE_SCHEMAS|FAILED_MERGE_SCHEMA).*")
+UNREADABLE = re.compile(
+    r"\[(FAILED_READ_FILE|CANNOT_READ_FILE_FOOTER|CANNOT_MERGE_SCHEMAS|FAILED_MERGE_SCHEMA|PARQUET_TYPE_\w+).*"
+)
 """Spark's line about a file that it could not read, wherever in the chain of causes it is."""
 NAMELESS = ""
 """The name of a column of CSV that has none; nothing can be mapped from it."""
@@ -41,7 +45,7 @@ def read_table(spark: SparkSession, name: str, source: TableSource) -> DataFrame
     Raises:
         SourceError: nothing is there, it is empty, a file of it is, it cannot be read, or a column has a name of ours.
     """
-    read = {"csv": _csv, "jsonl": _jsonl}.get(source.format, _typed)
+    read = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}.get(source.format, _typed)
     with readable(f"table {name}: {source.path}"):
         frame = read(spark, source)
         if source.format in NEVER_EMPTY:
@@ -62,7 +66,7 @@ def require_rows(frame: DataFrame, what: str, check: str) -> None:
 
 def _refuse_zero_bytes(frame: DataFrame, name: str, source: TableSource) -> None:
     """Spark passes over files of zero bytes, and with them over whatever an upload that failed did not bring."""
-    files = [file for file in frame.inputFiles() if not _is_hidden(file)]
+    files = _files(frame)
     spark = frame.sparkSession
     if len(files) > spark.read.format("binaryFile").load(source.path).count():
         empty = next((file for file in sorted(files) if _bytes_of(spark, file) == 0), None)
@@ -70,6 +74,10 @@ def _refuse_zero_bytes(frame: DataFrame, name: str, source: TableSource) -> None
             raise SourceError(
                 f"table {name}: {empty} has zero bytes; no {source.format} file has. Restore or remove it."
             )
+
+
+def _files(frame: DataFrame) -> list[str]:
+    return [file for file in frame.inputFiles() if not _is_hidden(file)]
 
 
 def _is_hidden(uri: str) -> bool:
@@ -126,7 +134,22 @@ def _reader(spark: SparkSession) -> DataFrameReader:
 
 
 def _typed(spark: SparkSession, source: TableSource) -> DataFrame:
-    frame = _reader(spark).format(source.format).load(source.path)
+    return _own(_reader(spark).format(source.format).load(source.path), source)
+
+
+def _parquet(spark: SparkSession, source: TableSource) -> DataFrame:
+    # Left on, since files are opened when somebody asks for rows.
+    spark.conf.set(AS_BIGINT, True)
+    frame = _reader(spark).parquet(source.path)
+    columns = nanosecond_columns(frame, _files(frame))
+    if columns:
+        # A file with another unit would be read as if it had this one; comparing all footers finds it.
+        _reader(spark).option("mergeSchema", True).parquet(source.path)
+    return _own(as_timestamps(frame, columns), source)
+
+
+def _own(frame: DataFrame, source: TableSource) -> DataFrame:
+    """The columns of files that never hold a row that does not parse."""
     _refuse_own_names(frame.columns, source)
     return _with_origin(frame, F.lit(None).cast("string"))
 
@@ -145,16 +168,21 @@ def _csv(spark: SparkSession, source: TableSource) -> DataFrame:
 def _header(lines: DataFrame, source: TableSource) -> list[str]:
     """The names in the first line, as they stand there; one may be empty, as that of the index that pandas writes.
 
+    Spark adds the columns that folders name (day=2024-01-31) itself, after those of the files.
+
     Raises:
         SourceError: two columns have one name, or none.
     """
-    first = lines.first()
+    within = [c for _, c in takewhile(lambda pair: pair[1] == f"_c{pair[0]}", enumerate(lines.columns))]
+    folders = {c.lower() for c in lines.columns[len(within) :]}
+    first = lines.select(*within).first() if within else None
     names = [name or NAMELESS for name in first or ()]
     seen: set[str] = set()
     for place, name in enumerate(names, 1):
-        if name.lower() in seen:
+        if name.lower() in folders | seen:
             called = f"the name {name}" if name else "no name"
-            raise SourceError(f"{source.path}: column {place} has {called}, as another has before it. Rename it.")
+            other = "folders of it have" if name.lower() in folders else "another has before it"
+            raise SourceError(f"{source.path}: column {place} has {called}, as {other}. Rename it.")
         seen.add(name.lower())
     return names
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pyspark.sql import SparkSession
 
 from recsys_spark.errors import SourceError
-from recsys_spark.sources.sample import ColumnSample, FileSample, look, time_pattern
-from recsys_spark.sources.synonyms import category_levels, match
+from recsys_spark.sources.choice import READ_AS, TIMES, Choice, Misread, choose
+from recsys_spark.sources.formats import readable
+from recsys_spark.sources.kinds import kinds_of
+from recsys_spark.sources.sample import ColumnSample, FileSample, look
+from recsys_spark.sources.synonyms import category_levels, shared_keys
+from recsys_spark.sources.times import best_patterns, needs_no_pattern, time_patterns
 
-TIMES = {"events": "ts", "items": "launch_ts"}
 SEPARATORS = ("|", ";")
 
 
@@ -31,33 +34,37 @@ def guess_settings(
         SourceError: a file cannot be read, or has no column that looks like a required one.
     """
     lines = [
-        "# Written by recsys init from a look at the first rows of each file. Read the guesses, mend what is wrong.",
+        "# Written by recsys init from a look at the files. Read the guesses, mend what is wrong.",
         "lake:",
         f"  path: {_quoted(lake)}",
         "",
         "source:",
         "  kind: files",
     ]
-    for name, path in (("events", events), ("users", users), ("items", items)):
-        if path is not None:
-            lines += [f"  {name}:", *("    " + line for line in _table(name, look(spark, name, path)))]
-        elif name != "events":
+    paths = {"events": events, "users": users, "items": items}
+    samples = {name: look(spark, name, path) for name, path in paths.items() if path is not None}
+    keys = shared_keys({name: sample.names for name, sample in samples.items()})
+    for name in paths:
+        if name in samples:
+            lines += [f"  {name}:", *("    " + line for line in _table(name, samples[name], keys))]
+        else:
             lines.append(f"  # {name}: no file was given, so {name} are the ids of the events, without attributes.")
     return "\n".join(lines) + "\n"
 
 
-def _table(name: str, sample: FileSample) -> list[str]:
-    mapped = match(name, sample.names)
-    _require(name, mapped, sample)
+def _table(name: str, sample: FileSample, keys: Mapping[str, str]) -> list[str]:
+    choice = choose(name, sample, keys)
+    _require(name, choice.mapped, sample)
     lines = [f"path: {_quoted(sample.path)}", f"format: {sample.format}"]
-    levels = _levels(sample, mapped) if name == "items" else []
-    lines += _column_lines(mapped, levels)
-    if name == "events" and "event_type" not in mapped:
-        lines += _event_type(mapped)
-    lines += _time(sample, mapped.get(TIMES.get(name, "")))
+    levels = _levels(sample, choice.mapped) if name == "items" else []
+    lines += _column_lines(choice.mapped, levels) + _constants(name, choice)
+    with readable(f"table {name}: {sample.path}"):
+        lines += _event_types(sample, choice.mapped.get("event_type"))
+        lines += _time(sample, choice.mapped.get(TIMES.get(name, "")))
+    lines += [_misread(m) for m in choice.misread]
     if name != "events":
-        rest = [c for c in sample.columns if c.name not in (*mapped.values(), *levels)]
-        lines += _described(rest)
+        taken = (*choice.mapped.values(), *levels, *(m.column for m in choice.misread))
+        lines += _described([c for c in sample.columns if c.name not in taken])
     return lines
 
 
@@ -86,18 +93,50 @@ def _column_lines(mapped: dict[str, str], levels: list[str]) -> list[str]:
     return ["columns:", *lines] if lines else []
 
 
-def _event_type(mapped: dict[str, str]) -> list[str]:
-    kind = "purchase" if {"quantity", "price"} & set(mapped) else "view"
-    why = "rows have a quantity or price" if kind == "purchase" else "rows have neither quantity nor price"
-    return ["constants:", f"  event_type: {kind}  # no column tells the kind of event, and {why}"]
+def _constants(name: str, choice: Choice) -> list[str]:
+    """The kind of events that no column tells; and nothing, where a column would be taken by its own name."""
+    lines = [
+        f'  {m.target}: ""  # so that {m.column} is not taken for it by its name'
+        for m in choice.misread
+        if m.target not in choice.mapped and m.column.lower() == m.target
+    ]
+    if name == "events" and "event_type" not in choice.mapped:
+        kind = "purchase" if {"quantity", "price"} & set(choice.mapped) else "view"
+        why = "rows have a quantity or price" if kind == "purchase" else "rows have neither quantity nor price"
+        lines.insert(0, f"  event_type: {kind}  # no column tells the kind of event, and {why}")
+    return ["constants:", *lines] if lines else []
+
+
+def _event_types(sample: FileSample, column: str | None) -> list[str]:
+    if column is None:
+        return []
+    kinds = kinds_of(sample.frame, column)
+    lines = [f"  {_quoted(word)}: {kind}" for word, kind in kinds.known.items()]
+    title = [f"event_types:  # what {column} says, and the kind of event that it counts as"] if lines else []
+    for words, fate in ((kinds.others, "count little (profiles.default_event_weight)"), (kinds.refused, "are refused")):
+        if words:
+            listed = ", ".join(_quoted(w) for w in words)
+            lines.append(f"# {column} also says {listed}: such events {fate}, unless event_types says what they are")
+    return title + lines
 
 
 def _time(sample: FileSample, column: str | None) -> list[str]:
-    pattern = time_pattern(sample.column(column)) if column else None
-    if column is None or pattern is None:
+    values = sample.column(column).values if column else ()
+    if column is None or not values or needs_no_pattern(values):
         return []
-    example = sample.column(column).values[0]
-    return [f"timestamp_format: {_quoted(pattern)}  # {column} reads like {_quoted(example)}; check day and month"]
+    reads = f"{column} reads like {_quoted(values[0])}"
+    patterns = best_patterns(sample.frame, column, time_patterns(values))
+    if len(patterns) == 1:
+        return [f"timestamp_format: {_quoted(patterns[0])}  # {reads}; check day and month"]
+    if not patterns:
+        return [f"# timestamp_format: {reads}, which no pattern known here fits; set Spark's pattern for it"]
+    either = " or ".join(_quoted(p) for p in patterns)
+    return [f"# timestamp_format: {reads}, and as many rows fit {either}; set the one that is meant"]
+
+
+def _misread(misread: Misread) -> str:
+    reads = f"it reads like {_quoted(misread.example)}" if misread.example else "it is empty in the sample"
+    return f"# left out: {misread.column} ({reads}; {misread.target} is {READ_AS[misread.target]})"
 
 
 def _described(columns: list[ColumnSample]) -> list[str]:

@@ -110,6 +110,10 @@ def _faults(name: str, frame: DataFrame, source: ColumnMapping) -> list[str]:
         elif key not in known:
             faults.append(f"{key}: is no column to map; {listed} (further columns go under attributes or measures)")
     faults += [f"{c}: is under both columns and constants; keep one" for c in source.columns if c in source.constants]
+    if source.event_types and name != "events":
+        faults.append("event_types: only events are of a kind; move it to them")
+    elif source.event_types and "event_type" in source.constants:
+        faults.append("event_types: translates a column, and event_type is under constants; keep one")
     wanted = {c: _parts(origin, frame) for c, origin in source.columns.items()}
     wanted |= {f"attribute {n}": [c] for n, c in attribute_names(source).items()}
     wanted |= {f"measure {c}": [c] for c in source.measures}
@@ -147,9 +151,22 @@ def _value(column: str, origin: str, frame: DataFrame, source: ColumnMapping) ->
     if column in TIMES and source.timestamp_format:
         # Text that does not fit the pattern stays, so that the quarantine shows it.
         text = column_of(origin).cast("string")
-        parsed = F.try_to_timestamp(text, F.lit(source.timestamp_format))
+        parsed = F.try_to_timestamp(F.trim(text), F.lit(source.timestamp_format))
         return F.coalesce(F.date_format(parsed, "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"), text)
+    if column == "event_type" and source.event_types:
+        return _kind(column_of(origin).cast("string"), source.event_types)
     return column_of(origin)
+
+
+def _kind(text: Column, kinds: Mapping[str, str]) -> Column:
+    """What the settings call the kind of an event; words that they do not name stay as they came."""
+    standard = F.create_map(*[F.lit(part) for pair in kinds.items() for part in pair])
+    return F.coalesce(F.try_element_at(standard, as_word(text)), text)
+
+
+def as_word(text: Column) -> Column:
+    """The kind of an event as settings name it and as cleaning compares it: lower case, without space around it."""
+    return F.lower(F.regexp_replace(text, r"^\s+|\s+$", ""))
 
 
 def _attributes(frame: DataFrame, source: ColumnMapping) -> Column:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Literal
 
 from delta.tables import DeltaTable
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from recsys_spark.config.source import TableSource
 from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
+from recsys_spark.errors import SourceError
+from recsys_spark.sources.folder import first_names
 from recsys_spark.sources.formats import read_table, readable
 
 ROWS = 2_000
+NAMES = 1_000
+"""Files of a folder whose names are looked at."""
 FileFormat = Literal["parquet", "csv", "jsonl", "delta"]
 ENDINGS: dict[str, FileFormat] = {
     ".csv": "csv",
@@ -29,26 +31,6 @@ ENDINGS: dict[str, FileFormat] = {
 FEW_VALUES = 20
 """A numeric column of at most this many values in the sample is a code rather than a measure."""
 
-ISO_DATE = re.compile(r"\d{4}-")
-"""How text begins that cleaning reads without a pattern."""
-TIME_PATTERNS = {
-    "%Y/%m/%d %H:%M:%S": "yyyy/M/d H:m:s",
-    "%Y/%m/%d": "yyyy/M/d",
-    "%d/%m/%Y %H:%M:%S": "d/M/yyyy H:m:s",
-    "%d/%m/%Y %H:%M": "d/M/yyyy H:m",
-    "%d/%m/%Y": "d/M/yyyy",
-    "%m/%d/%Y %H:%M:%S": "M/d/yyyy H:m:s",
-    "%m/%d/%Y %H:%M": "M/d/yyyy H:m",
-    "%m/%d/%Y": "M/d/yyyy",
-    "%d.%m.%Y %H:%M": "d.M.yyyy H:m",
-    "%d.%m.%Y": "d.M.yyyy",
-    "%Y%m%d": "yyyyMMdd",
-}
-"""Python's pattern to Spark's; where a sample fits several, the first one counts.
-
-Python takes one digit or two everywhere, Spark only where its pattern has one letter.
-"""
-
 
 @dataclass(frozen=True)
 class ColumnSample:
@@ -60,6 +42,8 @@ class ColumnSample:
     is_number: bool
     values: tuple[str, ...]
     """The values that are there, as text."""
+    is_text: bool = True
+    """Whether the source itself has them as text."""
 
     @property
     def distinct(self) -> int:
@@ -85,6 +69,8 @@ class FileSample:
     format: FileFormat
     rows: int
     columns: tuple[ColumnSample, ...]
+    frame: DataFrame
+    """All rows, lazily."""
 
     @property
     def names(self) -> list[str]:
@@ -107,48 +93,42 @@ def look(spark: SparkSession, table: str, path: str) -> FileSample:
     with readable(f"table {table}: {path}"):
         rows = frame.limit(ROWS).collect()
     columns = [_sampled(f, [r[i] for r in rows]) for i, f in enumerate(frame.schema.fields)]
-    return FileSample(path, file_format, len(rows), tuple(columns))
+    return FileSample(path, file_format, len(rows), tuple(columns), frame)
 
 
 def format_of(spark: SparkSession, path: str) -> FileFormat:
-    """The format by the name's ending, as in events/2024-*.csv.gz; else Delta if there is its log, else Parquet."""
-    for ending in PurePosixPath(path).suffixes:
-        if ending in ENDINGS:
-            return ENDINGS[ending]
-    return "delta" if DeltaTable.isDeltaTable(spark, path) else "parquet"
+    """The format by the name's ending, as in events/2024-*.csv.gz; else Delta if there is its log.
 
+    Else by the endings of the first files there, and Parquet where they have none of ours.
 
-def time_pattern(column: ColumnSample) -> str | None:
-    """Spark's pattern for times that are not ISO 8601; None if none is needed or none of ours fits.
-
-    Days as numbers, such as 20240131, need one as well: cleaning takes numbers for seconds since 1970.
+    Raises:
+        SourceError: the files have several formats.
     """
-    is_iso = all(ISO_DATE.match(value) for value in column.values) and _all_parse(column.values, None)
-    if not column.values or is_iso:
-        return None
-    return next((spark for python, spark in TIME_PATTERNS.items() if _all_parse(column.values, python)), None)
+    named = _by_ending(path)
+    if named is None and DeltaTable.isDeltaTable(spark, path):
+        return "delta"
+    formats = {named} if named else {_by_ending(name) for name in first_names(spark, path, NAMES)} - {None}
+    if len(formats) > 1:
+        listed = " and ".join(sorted(str(f) for f in formats))
+        raise SourceError(f"{path} holds files of {listed}; name those of one format, as in {path}/*.csv.")
+    return next((f for f in formats if f), "parquet")
 
 
-def _all_parse(values: tuple[str, ...], pattern: str | None) -> bool:
-    try:
-        for value in values:
-            _ = datetime.fromisoformat(value) if pattern is None else datetime.strptime(value, pattern)
-    except ValueError:
-        return False
-    return True
+def _by_ending(name: str) -> FileFormat | None:
+    return next((ENDINGS[e.lower()] for e in PurePosixPath(name).suffixes if e.lower() in ENDINGS), None)
 
 
 def _sampled(field: T.StructField, values: list[object]) -> ColumnSample:
     texts = tuple(str(v).strip() for v in values if v is not None and str(v).strip())
     is_list = isinstance(field.dataType, T.ArrayType)
     nested = isinstance(field.dataType, T.ArrayType | T.StructType | T.MapType)
-    is_number = isinstance(field.dataType, T.NumericType) or (
-        isinstance(field.dataType, T.StringType) and bool(texts) and all(_is_number(t) for t in texts)
+    numeric = isinstance(field.dataType, T.NumericType) or (
+        isinstance(field.dataType, T.StringType) and bool(texts) and all(is_number(t) for t in texts)
     )
-    return ColumnSample(field.name, is_list, not nested, is_number, texts)
+    return ColumnSample(field.name, is_list, not nested, numeric, texts, isinstance(field.dataType, T.StringType))
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
     """Whether Spark reads it as one, too, which takes no 2023_01 for 202301 as Python does."""
     if "_" in text:
         return False

@@ -106,3 +106,35 @@ def test_every_row_ends_in_one_place(raw, events, masters, unknown):
     assert count["users", "input"] == count["items", "input"] == len(masters)
     assert count["events", "clean"] == len(kept) == len({r["event_id"] for r in kept})
     assert all(r["user_id"] in users_there and r["item_id"] in items_there for r in kept)
+
+
+def settled(raw, before, users=(), items=()):
+    """What cleaning leaves of one event of u1 and i1 beside tables that hold rows already."""
+    raws = raw("events", {}), raw("users", *users), raw("items", *items)
+    return settle(judge(*raws, AS_OF, CleaningSettings()), before)
+
+
+def test_who_is_known_already_gets_no_bare_row(raw, rows):
+    known = {"users": rows("users", {"user_id": "u1"}), "items": rows("items", {"item_id": "i1"})}
+    result = settled(raw, known)
+    assert (result.users.count(), result.items.count()) == (0, 0)
+    strangers = {"users": rows("users", {"user_id": "u2"}), "items": rows("items", {"item_id": "i2"})}
+    result = settled(raw, strangers)
+    assert (ids(result.users, "user_id"), ids(result.items, "item_id")) == ({"u1"}, {"i1"})
+
+
+@pytest.mark.parametrize(
+    ("items", "available"),
+    [
+        ([], True),
+        ([{"price": "cheap", "available": "no"}], False),
+        ([{"price": "cheap", "available": "yes"}], True),
+        ([{"available": "perhaps"}], False),
+        ([{"price": "cheap", "available": "no"}, {"price": "dear", "available": "yes"}], False),
+        ([{"price": "cheap", "available": "no"}, {"available": "yes"}], True),
+    ],
+)
+def test_an_item_whose_row_was_refused_is_as_available_as_the_row_says(raw, items, available):
+    result = settled(raw, None, items=items)
+    assert [r["available"] for r in result.items.collect()] == [available]
+    assert [r["available"] for r in result.available.collect()] == ([available] if items else [])

@@ -41,3 +41,8 @@ def test_milliseconds_are_told_apart_from_seconds(spark):
     times = local_frame(spark, [(1704103200000 + n,) for n in range(3)], "ts bigint")
     with pytest.raises(SourceError, match=r"beyond the year 2261\. Numbers are seconds: divide milliseconds"):
         latest_plausible(times)
+
+
+def test_milliseconds_as_text_are_told_in_the_same_words(raw):
+    with pytest.raises(SourceError, match=r"beyond the year 2261\. Numbers are seconds: divide milliseconds"):
+        latest_plausible(raw("events", {"ts": "1704103200000"}, {"ts": "1704103200001"}))

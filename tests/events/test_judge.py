@@ -9,7 +9,8 @@ import pytest
 from recsys_spark.config.settings import CleaningSettings
 from recsys_spark.contracts.raw import UNPARSED
 from recsys_spark.events.judge import judge_events, judge_items, judge_users
-from recsys_spark.events.typed import as_id
+from recsys_spark.events.typed import as_id, as_timestamp
+from tests.conftest import at
 from tests.frames import local_frame
 
 AS_OF = datetime(2024, 2, 1, tzinfo=UTC)
@@ -170,3 +171,38 @@ def test_items_are_excluded_by_category_brand_or_attribute(raw):
         exclude_item_values=excluded,
     )
     assert sorted(i for i, r in found.items() if r["_reasons"] == ["item_excluded"]) == ["a", "b", "c"]
+
+
+def test_a_repeated_event_is_counted_once_before_its_user_is_called_a_bot(raw):
+    """Two events a day that seven overlapping exports hold each; a third one makes the other user a bot."""
+    person = [{"user_id": "person", "ts": f"2024-01-02T00:00:0{n}"} for n in range(2)]
+    bot = [{"user_id": "bot", "ts": f"2024-01-02T00:00:0{n}"} for n in range(3)]
+    rows = judged_events(raw, *person * 7, *bot * 7, max_events_per_user_day=2)
+    found = {(r["user_id"], *r["_reasons"]) for r in rows}
+    assert found == {("person",), ("bot", "bot")}
+    assert sum(r["user_id"] == "person" and not r["_duplicate"] for r in rows) == 2
+
+
+def test_seconds_are_the_same_time_as_text_and_as_numbers(spark, raw):
+    texts = ["1704164645", " 1704164645.0 ", "170416464"]
+    times = [at("2024-01-02T03:04:05"), at("2024-01-02T03:04:05"), at("1975-05-27T09:54:24")]
+    as_text = raw("events", *({"ts": text} for text in texts))
+    as_number = local_frame(spark, [(float(text),) for text in texts], "ts double")
+    for frame in (as_text, as_number):
+        found = [r["ts"].replace(tzinfo=UTC) for r in frame.select(as_timestamp(frame, "ts").alias("ts")).collect()]
+        assert found == times
+
+
+@pytest.mark.parametrize("text", ["20240131", "202401311200", "12:30", "17041646450", "-1704164645"])
+def test_other_numbers_are_no_seconds(raw, text):
+    (row,) = judged_events(raw, {"ts": text})
+    assert row["_reasons"] == ["ts_unparsable"]
+
+
+@pytest.mark.parametrize(
+    ("text", "known"), [("17850.0", "17850"), ("17850", "17850"), ("A1.0", "A1.0"), ("1.5", "1.5")]
+)
+def test_ids_that_pandas_wrote_as_floats_are_whole_in_text_too(raw, text, known):
+    (user,) = judge_users(raw("users", {"user_id": text}), CleaningSettings()).collect()
+    (event,) = judged_events(raw, {"user_id": text, "item_id": text})
+    assert (user["user_id"], event["user_id"], event["item_id"]) == (known, known, known)

@@ -40,8 +40,15 @@ def test_known_items_change_nothing_but_whether_they_are_available(rows):
         {"item_id": "gone", "brand": "B", "available": True},
     )
     now = rows("items", {"item_id": "kept", "brand": "Z", "available": False}, {"item_id": "new", "available": True})
-    found = {r.item_id: (r.brand, r.available) for r in items_with_new(now, before).collect()}
+    found = {r.item_id: (r.brand, r.available) for r in items_with_new(now, now, before).collect()}
     assert found == {"kept": ("A", False), "gone": ("B", True), "new": (None, True)}
+
+
+def test_a_known_item_is_withdrawn_by_a_row_that_was_refused(rows):
+    before = rows("items", {"item_id": "known", "brand": "A", "available": True})
+    said = rows("items", {"item_id": "known", "available": False})
+    found = {r.item_id: (r.brand, r.available) for r in items_with_new(rows("items"), said, before).collect()}
+    assert found == {"known": ("A", False)}
 
 
 def test_changed_are_those_with_new_events_new_ids_or_other_attributes(rows):

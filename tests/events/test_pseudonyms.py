@@ -2,6 +2,7 @@ import pytest
 
 from recsys_spark.contracts.raw import UNPARSED
 from recsys_spark.events.pseudonyms import WITHHELD, digests_of, forms_of, with_pseudonyms
+from recsys_spark.events.typed import REPLACEMENT
 from recsys_spark.kernels.pseudonym import Key
 from tests.frames import local_frame
 
@@ -47,3 +48,18 @@ def test_the_lake_may_hold_the_id_itself_or_a_pseudonym_of_any_key(spark):
     assert forms == {"u1", NEW.pseudonym("u1"), OLD.pseudonym("u1")}
     assert [row["digest"] for row in digests_of(users, [NEW, OLD]).collect()] == [NEW.erased("u1")]
     assert digests_of(users, []).count() == 0
+
+
+def test_an_id_that_is_no_utf8_is_refused_as_without_a_key_and_not_told(spark):
+    raw = spark.createDataFrame(
+        [(bytearray(b"caf\xe9"), None), (b"caf\xe8", None)], f"user_id binary, {UNPARSED} string"
+    )
+    text = raw.withColumn("user_id", raw.user_id.cast("string"))
+    assert found(with_pseudonyms(text, [NEW], None)) == [(REPLACEMENT, "")] * 2
+
+
+def test_an_erased_user_is_known_by_the_id_as_cleaning_reads_it(spark):
+    users = local_frame(spark, [("17850.0",)], "user_id string")
+    forms = [row["user_id"] for row in forms_of(users, [NEW]).collect()]
+    assert sorted(forms) == sorted(["17850.0", "17850", NEW.pseudonym("17850.0"), NEW.pseudonym("17850")])
+    assert [row["digest"] for row in digests_of(users, [NEW]).collect()] == [NEW.erased("17850")]

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from recsys_spark.config.source import SourceSettings, TableSource
 from recsys_spark.contracts.raw import UNPARSED, raw_columns
@@ -136,6 +138,77 @@ def test_summaries_beside_parquet_files_are_no_rows(spark, tmp_path):
     (folder / "part-1.parquet").touch()
     with pytest.raises(SourceError, match=r"part-1\.parquet has zero bytes"):
         read_files(spark, files(source))
+
+
+@pytest.mark.parametrize("naive", [True, False])
+def test_times_in_nanoseconds_as_pandas_writes_them_are_times(spark, tmp_path, naive):
+    when = pd.to_datetime(["2024-01-02 03:04:05.123456789", None], utc=None if naive else True)
+    frame = pd.DataFrame({"user_id": [1, 2], "item_id": ["a", "b"], "ts": when, "loaded": [10**18, 1]})
+    folder = tmp_path / "with space"
+    folder.mkdir()
+    frame.to_parquet(folder / "events.parquet")
+    source = TableSource(path=str(folder), format="parquet", constants={"event_type": "view"})
+    raw = read_files(spark, files(source))
+    first, second = sorted(raw.events.collect(), key=lambda r: r["user_id"])
+    assert (first["ts"], second["ts"]) == (datetime(2024, 1, 2, 3, 4, 5, 123456), None)
+    assert first["_source_file"].endswith("/events.parquet")
+    assert {c.source_column: c.type for c in raw.columns}.items() >= {("ts", "timestamp"), ("loaded", "bigint")}
+    frame.assign(ts=frame["ts"].astype("datetime64[us]" if naive else "datetime64[us, UTC]")).to_parquet(
+        folder / "later.parquet"
+    )
+    with pytest.raises(SourceError, match=r"(CANNOT|FAILED)_MERGE"):
+        read_files(spark, files(source)).events.collect()
+
+
+def test_a_type_of_parquet_that_spark_does_not_have_is_named(spark, tmp_path):
+    path = tmp_path / "events.parquet"
+    pd.DataFrame({"user_id": ["u1"], "ts": [time(10)]}).to_parquet(path)
+    with pytest.raises(SourceError, match=r"events\.parquet .*cannot be read: .*PARQUET_TYPE_"):
+        read_files(spark, files(TableSource(path=str(path))))
+
+
+def test_csv_in_folders_that_name_a_column(spark, events, tmp_path):
+    for day in ("2024-01-01", "2024-01-02"):
+        (tmp_path / "days" / f"day={day}").mkdir(parents=True)
+        (tmp_path / "days" / f"day={day}" / "part.csv").write_text(f"customer,sku,qty\nu1,of {day},2\n")
+    columns = COLUMNS | {"ts": "day"}
+    source = events.model_copy(
+        update={"path": str(tmp_path / "days"), "columns": columns, "timestamp_format": "yyyy-MM-dd"}
+    )
+    found = read_files(spark, files(source)).events.orderBy("item_id").collect()
+    assert [(r["item_id"], r["ts"][:10], r["quantity"]) for r in found] == [
+        ("of 2024-01-01", "2024-01-01", "2"),
+        ("of 2024-01-02", "2024-01-02", "2"),
+    ]
+    for file in (tmp_path / "days").glob("*/*.csv"):
+        file.write_text("customer,Day\nu1,1\n")
+    with pytest.raises(SourceError, match="column 2 has the name Day, as folders of it have"):
+        read_files(spark, files(source))
+
+
+def test_words_for_kinds_of_events_become_those_of_the_settings(spark, tmp_path):
+    path = tmp_path / "events.csv"
+    path.write_text("user_id,item_id,ts,event_type\nu1,i1,x, Transaction\nu1,i2,x,addToCart\nu1,i3,x,Fav\nu1,i4,x,\n")
+    source = TableSource(
+        path=str(path),
+        format="csv",
+        event_types={" TRANSACTION ": "purchase", "addtocart": "cart"},
+    )
+    found = read_files(spark, files(source)).events.orderBy("item_id").collect()
+    assert [r["event_type"] for r in found] == ["purchase", "cart", "Fav", None]
+
+
+def test_kinds_of_events_are_checked(spark, events):
+    for wrong in ({"buy": "Big purchase"}, {"": "view"}, {"Buy": "purchase", "buy ": "cart"}):
+        with pytest.raises(ValidationError):
+            TableSource(path="x", event_types=wrong)
+    with pytest.raises(ContractError, match="event_types: translates a column, and event_type is under constants"):
+        read_files(spark, files(events.model_copy(update={"event_types": {"buy": "purchase"}})))
+    users = events.model_copy(
+        update={"constants": {}, "columns": {"user_id": "customer"}, "event_types": {"a": "view"}}
+    )
+    with pytest.raises(ContractError, match="event_types: only events are of a kind"):
+        read_files(spark, files(events, users=users))
 
 
 def test_a_broken_parquet_file_is_named(spark, tmp_path):

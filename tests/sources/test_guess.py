@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 import yaml
 from pyspark.sql import functions as F
 
 from recsys_spark.config import load_settings
+from recsys_spark.config.settings import CleaningSettings
 from recsys_spark.errors import SourceError
+from recsys_spark.events.clean import judge
 from recsys_spark.sources.files import read_files
 from recsys_spark.sources.guess import guess_settings
-from recsys_spark.sources.sample import ColumnSample, time_pattern
+from recsys_spark.sources.sample import format_of
 from recsys_spark.sources.synonyms import category_levels, match
+from recsys_spark.sources.times import needs_no_pattern, time_patterns
 
 
 @pytest.fixture
@@ -67,10 +72,6 @@ def test_names_are_matched_once_and_the_most_telling_wins():
     ]
 
 
-def column_of(*values):
-    return ColumnSample("when", is_list=False, is_scalar=True, is_number=False, values=values)
-
-
 @pytest.mark.parametrize(
     "values",
     [
@@ -82,14 +83,18 @@ def column_of(*values):
     ],
 )
 def test_every_time_that_a_pattern_was_found_by_is_read_by_it(spark, values):
-    pattern = time_pattern(column_of(*values))
+    pattern = time_patterns(values)[0]
     rows = spark.createDataFrame([(v,) for v in values], "v string")
     assert [r[0] for r in rows.select(F.try_to_timestamp("v", F.lit(pattern)).isNull()).collect()] == [False, False]
 
 
-def test_iso_8601_and_seconds_need_no_pattern():
-    assert time_pattern(column_of("2024-01-31", "2024-01-31T10:00:00+01:00")) is None
-    assert time_pattern(column_of("1704103200", "1704103201")) is None
+@pytest.mark.parametrize(
+    "values",
+    [("2024-01-31", "2024-01-31T10:00:00+01:00"), ("2019-10-01 00:00:00 UTC",), ("1704103200", "1704103201")],
+)
+def test_iso_8601_and_seconds_need_no_pattern(values):
+    assert needs_no_pattern(values)
+    assert time_patterns(values) == []
 
 
 def test_codes_that_only_python_takes_for_numbers_are_no_measures(spark, tmp_path):
@@ -98,3 +103,117 @@ def test_codes_that_only_python_takes_for_numbers_are_no_measures(spark, tmp_pat
     (tmp_path / "events.csv").write_text("user_id,sku,ts,price\nu1,s1,2024-01-01,1\n")
     text = guess_settings(spark, str(tmp_path / "events.csv"), items=str(tmp_path / "items.csv"))
     assert "measures" not in yaml.safe_load(text)["source"]["items"]
+
+
+def guessed(spark, folder, **files):
+    """The text for files of that content (events, users, items), and the source settings that it loads as."""
+    for name, content in files.items():
+        (folder / f"{name}.csv").write_text(content)
+    text = guess_settings(spark, **{name: str(folder / f"{name}.csv") for name in files})
+    (folder / "shop.yaml").write_text(text)
+    return text, load_settings(folder / "shop.yaml").source
+
+
+EVENTS = "user_id,sku,ts,quantity\nu1,s1,2024-01-01,1\n"
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("List_Price", ("12,99", "€5", "$5")),
+        ("price", ("12,99", "€5", "$5")),
+        ("Price", ("-1", "nan", "inf")),
+        ("InStock", ("25", "0", "3")),
+        ("available", ("on", "off", "on")),
+        ("release_date", ("01-Jan-1995", "02-Feb-1995", "03-Mar-1995")),
+        ("launch_ts", ("2019", "2020", "2021")),
+    ],
+)
+def test_item_columns_that_cleaning_could_not_read_are_left_out(spark, tmp_path, column, values):
+    items = f"sku,{column}\n" + "".join(f's{n},"{v}"\n' for n, v in enumerate(values, 1))
+    text, source = guessed(spark, tmp_path, events=EVENTS, items=items)
+    assert f'# left out: {column} (it reads like "{values[0]}"; ' in text
+    raw = read_files(spark, source)
+    judged = judge(raw.events, raw.users, raw.items, datetime(2024, 2, 1, tzinfo=UTC), CleaningSettings()).items
+    assert [r["_reasons"] for r in judged.collect()] == [[], [], []]
+
+
+def test_item_columns_that_cleaning_reads_are_mapped(spark, tmp_path):
+    items = "sku,InStock,ListPrice,release_date\ns1,Yes,1e2,31/1/2019\ns2,0,0.5,1/2/2019\n"
+    _, source = guessed(spark, tmp_path, events=EVENTS, items=items)
+    raw = read_files(spark, source)
+    judged = judge(raw.events, raw.users, raw.items, datetime(2024, 2, 1, tzinfo=UTC), CleaningSettings()).items
+    found = sorted((r["item_id"], r["available"], r["price"], r["launch_ts"].month) for r in judged.collect())
+    assert found == [("s1", True, 100.0, 1), ("s2", False, 0.5, 2)]
+
+
+def test_one_odd_price_among_many_is_for_the_quarantine(spark, tmp_path):
+    events = "user_id,sku,ts,price\n" + "u1,s1,2024-01-01,1\n" * 150
+    _, source = guessed(spark, tmp_path, events=events + "u1,s1,2024-01-01,N/A\n")
+    assert "price" not in source.events.constants
+    _, source = guessed(spark, tmp_path, events=events + "u1,s1,2024-01-01,N/A\n" * 2)
+    assert source.events.constants["price"] == ""
+
+
+def test_day_and_month_are_told_by_rows_beyond_the_sample(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr("recsys_spark.sources.sample.ROWS", 3)
+    first = "user_id,sku,ts\n" + "u1,s1,12/1/2010 8:26\n" * 5
+    text, source = guessed(spark, tmp_path, events=first + "u1,s1,12/13/2010 8:26\nu1,s1,\nu1,s1,soon\n")
+    assert source.events.timestamp_format == "M/d/yyyy H:m"
+    text, source = guessed(spark, tmp_path, events=first + "u1,s1,13/12/2010 8:26\n")
+    assert source.events.timestamp_format == "d/M/yyyy H:m"
+    text, source = guessed(spark, tmp_path, events=first)
+    assert source.events.timestamp_format is None
+    assert '"12/1/2010 8:26", and as many rows fit "d/M/yyyy H:m" or "M/d/yyyy H:m"; set the one' in text
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "ts"),
+    [
+        ("date,time", "2024-01-02,10:00:00", "date"),
+        ("time,day", "09:15,2/1/2024", "day"),
+        ("timestamp,date", "1704103200,2024-01-02", "timestamp"),
+        ("time", "2. Januar", "time"),
+    ],
+)
+def test_the_time_of_an_event_is_a_column_with_its_date(spark, tmp_path, head, row, ts):
+    _, source = guessed(spark, tmp_path, events=f"user_id,sku,{head}\nu1,s1,{row}\n")
+    assert source.events.columns["ts"] == ts
+
+
+def test_a_name_that_both_files_have_is_the_id(spark, tmp_path):
+    _, source = guessed(
+        spark,
+        tmp_path,
+        events="product,sku,customer,user,ts\ntea,s1,c1,u1,2024-01-01\n",
+        users="id,user\n1,u1\n",
+        items="sku,product\ns1,tea\n",
+    )
+    assert (source.events.columns["item_id"], source.items.columns["item_id"]) == ("sku", "sku")
+    assert (source.events.columns["user_id"], source.users.columns["user_id"]) == ("user", "user")
+
+
+def test_words_for_kinds_of_events_are_translated_or_named(spark, tmp_path):
+    words = ("pv", "pv", "Add to Cart ", "transaction", "view", "fav", "Add to wishlist")
+    events = "user_id,sku,ts,event\n" + "".join(f"u1,s{n},2024-01-01,{w}\n" for n, w in enumerate(words))
+    text, source = guessed(spark, tmp_path, events=events)
+    assert source.events.event_types == {"pv": "view", "add to cart": "cart", "transaction": "purchase"}
+    assert 'event also says "fav": such events count little' in text
+    assert 'event also says "add to wishlist": such events are refused' in text
+    found = read_files(spark, source).events.orderBy("item_id").collect()
+    assert [r["event_type"] for r in found] == [
+        "view", "view", "cart", "purchase", "view", "fav", "Add to wishlist"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("ending", "found"), [("csv", "csv"), ("JSONL", "jsonl"), ("Parquet", "parquet")])
+def test_the_format_is_told_by_endings_of_a_name_or_of_the_files_there(spark, tmp_path, ending, found):
+    folder = tmp_path / "events" / "day=1"
+    folder.mkdir(parents=True)
+    (folder / f"A.{ending}").touch()
+    (folder / "_notes.json").touch()
+    for path in (folder / f"A.{ending}", folder, folder.parent, f"{tmp_path}/ev*", f"{folder}/A*"):
+        assert format_of(spark, str(path)) == found
+    (folder / "B.ndjson" if found == "csv" else folder / "B.csv").touch()
+    with pytest.raises(SourceError, match=r"holds files of .* and .*; name those of one format"):
+        format_of(spark, str(folder))
