@@ -76,7 +76,7 @@ def ours(size: Size, data: Path, out: Path) -> Work:
         grid = Grid.of(users.count(), items.count(), RANK.users_per_task, RANK.items_per_task, 2)
         sizes = {"rank": size.rank, "regularization": SETTINGS.regularization, "alpha": SETTINGS.alpha}
         rated = ratings(met, SETTINGS.browse_weight)
-        fold_in(rated, factors, **sizes, grid=grid).write.parquet(str(out / "user"))
+        fold_in(rated, factors, **sizes, buckets=grid.user_buckets).write.parquet(str(out / "user"))
 
     return work
 

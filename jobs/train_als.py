@@ -9,7 +9,7 @@ from jobs.context import Job
 from recsys_spark.kernels.keep import let_go_of_rdds
 from recsys_spark.kernels.together import together
 from recsys_spark.warm.als import fit_als, ratings
-from recsys_spark.warm.fold_in import bounded, fold_in
+from recsys_spark.warm.fold_in import fold_in, traffic
 
 OUTPUTS = ("item_factors", "user_factors")
 
@@ -33,14 +33,17 @@ def run(job: Job) -> None:
             )
             job.write("item_factors", factors)
     users, items = job.changed(job.read("user_profiles")), job.read("item_factors")
-    n_users, n_items = together(job.spark, [users.count, items.count])
+    rated = ratings(job.changed(met), settings.browse_weight)
+    n_users, n_items, n_ratings = together(job.spark, [users.count, items.count, rated.count])
+    buckets, only_met = traffic(job.grid(n_users, n_items).user_buckets, n_items, n_ratings, settings.rank)
     found = fold_in(
-        ratings(job.changed(met), settings.browse_weight),
+        rated,
         items,
         rank=settings.rank,
         regularization=settings.regularization,
         alpha=settings.alpha,
-        grid=bounded(job.grid(n_users, n_items), n_users, settings.rank),
+        buckets=buckets,
+        only_met=only_met,
     )
     job.write("user_factors", job.with_unchanged("user_factors", found))
 

@@ -23,7 +23,6 @@ from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 
 TYPICAL: Mapping[str, float] = {"neighbours": 0.02}
 """A sum that is neither little nor much, of scorers whose sums count by their logarithm."""
-TINY = 1e-12
 FOUND = {
     "scorer": "string",
     "user_id": "string",
@@ -55,7 +54,8 @@ def history_boosts(
         grid: buckets of users and shards of candidates.
     """
     kept = strongest(interactions, history)
-    relative = F.col("value") / F.greatest(F.max("value").over(Window.partitionBy("user_id")), F.lit(TINY))
+    most = F.max("value").over(Window.partitionBy("user_id"))
+    relative = F.when(most > 0, F.col("value") / most).otherwise(0.0)
     met = kept.select("user_id", F.col("item_id").alias("met_id"), relative.alias("weight"))
     near = neighbours.select("scorer", F.col("other_id").alias("item_id"), F.col("item_id").alias("met_id"), "value")
     found = lay_out(met, near, grid, partial(_best_of_cell, per_user=per_user), FOUND)

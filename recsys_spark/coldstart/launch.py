@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Any, Literal
 import psutil
 
 from recsys_spark.coldstart.spec import ScoringSpec, Spec, TrainingSpec
+from recsys_spark.config.secret import is_secret
 from recsys_spark.errors import PrerequisiteError, TrainingError
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,18 @@ WORKER = "jobs.train_worker"
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 10.0
 TAIL_LINES = 25
+PASSED_ON = (
+    *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LD_PRELOAD"),
+    *("NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "NVIDIA_TF32_OVERRIDE", "MALLOC_CONF"),
+)
+"""Environment variables that training processes get."""
+PREFIXES = (
+    *("LC_", "PYTHON", "KERAS_", "XLA_", "HOROVOD_", "NCCL_", "CUDA_", "OMP_", "GOMP_", "KMP_", "OPENBLAS_", "MKL_"),
+    # Not all that begins with TF_: so do Terraform's variables, which may be secrets by any name.
+    *("TF_CPP_", "TF_CUDNN_", "TF_DETERMINISTIC_", "TF_DISABLE_", "TF_ENABLE_", "TF_FORCE_", "TF_GPU_", "TF_NUM_"),
+    *("TF_USE_", "TF_XLA_"),
+)
+"""They get all whose names begin so, but for secrets."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +132,7 @@ def _run(
             stdout=sink,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=_environment(),
+            env=_environment(os.environ),
             start_new_session=True,
             pass_fds=(lock,),
         )
@@ -180,11 +193,17 @@ def command(spec_path: Path, processes: int, launcher: Launcher, *options: str) 
     return [str(horovodrun), "-np", str(processes), "--gloo", "-H", hosts, "--network-interface", "lo", *worker]
 
 
-def _environment() -> dict[str, str]:
-    """This process's environment, with the package importable from any folder and TensorFlow's start-up notes off."""
+def _environment(given: Mapping[str, str]) -> dict[str, str]:
+    """Of a given environment what training needs, with the package importable and TensorFlow's start-up notes off.
+
+    Horovod writes all that its launcher has into the command line of each rank, which everybody on the machine may
+    read. So nothing else passes: no secret by whatever name. Trainers read local files and need none.
+    """
     root = str(Path(__file__).resolve().parents[2])
-    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+    paths = [root, *filter(None, given.get("PYTHONPATH", "").split(os.pathsep))]
+    kept = {name: value for name, value in given.items() if name in PASSED_ON or name.startswith(PREFIXES)}
+    kept = {name: value for name, value in kept.items() if not is_secret(name)}
+    return {"TF_CPP_MIN_LOG_LEVEL": "2", **kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
 
 
 def _follow(

@@ -58,7 +58,7 @@ def fit_als(
     if rated.isEmpty():  # a day on which nobody that may be learned from did anything
         return items.select("item_id", F.array().cast("array<float>").alias("factors")).limit(0)
     asked = spark.conf.get("spark.sql.shuffle.partitions", None)
-    blocks = _blocks(asked, spark.sparkContext.defaultParallelism)
+    blocks = _blocks(asked)
     # Spark solves for the users last, which folding in does here. Where the final factors are not to be stored, it
     # leaves that solution to whoever reads it. (Where users and items change places it solves for the items last, but
     # from random items the objective falls more slowly than from random users.)
@@ -88,9 +88,12 @@ def ratings(interactions: DataFrame, browse_weight: float) -> DataFrame:
     return interactions.select("user_id", "item_id", rating.cast("float").alias("rating")).where(F.col("rating") > 0)
 
 
-def _blocks(asked: str | None, cores: int) -> int:
-    """As many as a shuffle has partitions; Databricks knows the word auto, and then it is one a core."""
-    return min(int(asked) if asked and asked.isdecimal() else cores, MAX_BLOCKS)
+def _blocks(asked: str | None) -> int:
+    """As many as a shuffle has partitions, at most MAX_BLOCKS, which also stands for the word auto of Databricks.
+
+    Spark draws the first factors block by block, so the number must not follow the machines.
+    """
+    return min(int(asked), MAX_BLOCKS) if asked and asked.isdecimal() else MAX_BLOCKS
 
 
 def _positions(frame: DataFrame, id_column: str, idx_column: str) -> DataFrame:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.kernels.arrow import list_column, matrix, positions_in
@@ -16,15 +15,21 @@ from recsys_spark.kernels.gram import gram, rounded_gram
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 
 SOLVED = {"user_id": "string", "factors": "array<float>"}
-PARTS = {"user_id": "string", "n_rated": "int", "normal": "array<double>", "right": "array<double>"}
 ENTRIES_AT_ONCE = 1 << 22
 """Numbers of item factors that are gathered at a time: 32 MB."""
-PARTS_BYTES = 1 << 27
-"""Partial normal equations of a task, which are held a few times over while they are added up and solved."""
+FACTORS_BYTES = 1 << 28
+"""Item factors of a task, on average at most; Arrow holds them twice at times."""
 
 
 def fold_in(
-    ratings: DataFrame, item_factors: DataFrame, *, rank: int, regularization: float, alpha: float, grid: Grid
+    ratings: DataFrame,
+    item_factors: DataFrame,
+    *,
+    rank: int,
+    regularization: float,
+    alpha: float,
+    buckets: int,
+    only_met: bool = False,
 ) -> DataFrame:
     """user_id, factors array<float>[rank]: the factors that ALS would solve for these users with fixed item factors.
 
@@ -33,40 +38,47 @@ def fold_in(
     (Hu, Koren and Volinsky 2008, equation 4, with n ratings scaling the regularisation as in Spark). Items without
     factors do not count; users who met no other item have no row. Runs a Spark job.
 
+    A user's equations are never made in parts: a part is rank x rank numbers, more than the factors of what most users
+    met.
+
     Args:
         ratings: user_id, item_id, rating (above 0).
         item_factors: the table.
         rank: length of the factors.
         regularization: lambda, per rating.
         alpha: growth of confidence with the rating.
-        grid: buckets of users and shards of items; from :func:`bounded` where users or items are many.
+        buckets: parts that the users are solved in; from :func:`traffic`, as is the next.
+        only_met: whether a bucket gets the factors that its users met, which are looked up first, or simply all.
     """
     entry = F.struct("item_id", F.col("rating").cast("float").alias("rating"))
     listed = ratings.groupBy("user_id").agg(F.array_sort(F.collect_list(entry)).alias("met"))
     users = listed.select("user_id", F.col("met.item_id").alias("items"), F.col("met.rating").alias("ratings"))
     known = rounded_gram(gram(item_factors, "factors", rank))
-    if grid.item_shards == 1:
-        work = partial(_solved_cell, gram=known, regularization=regularization, alpha=alpha)
-        return lay_out(users, item_factors, grid, work, SOLVED)
-    parts = lay_out(users, item_factors, grid, partial(_normal_cell, rank=rank, alpha=alpha), PARTS)
-    bucket = F.pmod(F.xxhash64("user_id"), F.lit(grid.user_buckets * grid.item_shards))
-    solve = partial(_solved_parts, gram=known, regularization=regularization)
+    work = partial(_solved_bucket, gram=known, regularization=regularization, alpha=alpha)
+    if not only_met:
+        return lay_out(users, item_factors, Grid(buckets, 1), work, SOLVED)
+    pairs = ratings.select(_bucket(buckets), "item_id").distinct()
+    near = pairs.join(item_factors.select("item_id", "factors"), "item_id", "inner")
     schema = ", ".join(f"{name} {kind}" for name, kind in SOLVED.items())
-    return parts.groupBy(bucket.alias("bucket")).applyInArrow(solve, schema)
+    sides = users.select(_bucket(buckets), "*").groupBy("bucket").cogroup(near.groupBy("bucket"))
+    return sides.applyInArrow(work, schema)
 
 
-def bounded(grid: Grid, n_users: int, rank: int) -> Grid:
-    """The grid with buckets of users so small that their partial normal equations fit into PARTS_BYTES, on average.
+def traffic(buckets: int, n_items: int, n_ratings: int, rank: int) -> tuple[int, bool]:
+    """How many buckets of users to fold in, and whether each gets only the factors of items that its users met.
 
-    Beyond one shard of items each user has one matrix [rank, rank] a shard. With one shard there are no parts.
+    Where all items are too many for a task, there are so many buckets that what is met in one fits, on average. No more
+    factors travel than there are ratings, nor than all items to each bucket, unless all of these fit one task.
 
-    >>> bounded(Grid(user_buckets=40, item_shards=3), n_users=1_000_000, rank=128)
-    Grid(user_buckets=985, item_shards=3)
+    >>> traffic(buckets=40, n_items=100_000, n_ratings=100_000_000, rank=64)
+    (40, False)
+    >>> traffic(buckets=40, n_items=10_000_000, n_ratings=1_000_000_000, rank=64)
+    (954, True)
     """
-    if grid.item_shards == 1:
-        return grid
-    users = max(PARTS_BYTES // (8 * rank * (rank + 1)), 1)
-    return replace(grid, user_buckets=max(grid.user_buckets, -(-n_users // users)))
+    of_task = FACTORS_BYTES // (4 * rank)
+    if n_items > of_task:
+        buckets = max(buckets, -(-n_ratings // of_task))
+    return buckets, n_items * buckets > max(n_ratings, of_task)
 
 
 def solved(normal: np.ndarray, right: np.ndarray, n_rated: np.ndarray, gram: np.ndarray, ridge: float) -> np.ndarray:
@@ -85,35 +97,19 @@ def solved(normal: np.ndarray, right: np.ndarray, n_rated: np.ndarray, gram: np.
     return np.linalg.solve(normal, right[:, :, None])[:, :, 0]
 
 
-def _solved_cell(users: pa.Table, items: pa.Table, gram: np.ndarray, regularization: float, alpha: float) -> pa.Table:
-    """A bucket of users against all items."""
+def _bucket(buckets: int) -> Column:
+    return F.pmod(F.xxhash64("user_id"), F.lit(buckets)).alias("bucket")
+
+
+def _solved_bucket(users: pa.Table, items: pa.Table, gram: np.ndarray, regularization: float, alpha: float) -> pa.Table:
+    """A bucket of users and all items that they met."""
     found = [arrow_schema(SOLVED).empty_table()]
+    if items.num_rows == 0:
+        return found[0]
     for names, normal, right, n_rated in _normals(users, items, len(gram), alpha):
         factors = solved(normal, right, n_rated, gram, regularization)
         found.append(pa.Table.from_arrays([names, list_column(factors)], schema=arrow_schema(SOLVED)))
     return pa.concat_tables(found)
-
-
-def _normal_cell(users: pa.Table, items: pa.Table, rank: int, alpha: float) -> pa.Table:
-    """A bucket of users against a shard of items: what the shard adds to their normal equations."""
-    found = [arrow_schema(PARTS).empty_table()]
-    for names, normal, right, n_rated in _normals(users, items, rank, alpha):
-        sums = [list_column(part.reshape(len(names), -1), np.float64) for part in (normal, right)]
-        columns = [names, pa.array(n_rated, pa.int32()), *sums]
-        found.append(pa.Table.from_arrays(columns, schema=arrow_schema(PARTS)))
-    return pa.concat_tables(found)
-
-
-def _solved_parts(parts: pa.Table, gram: np.ndarray, regularization: float) -> pa.Table:
-    """Users whose normal equations come in parts."""
-    ids = parts["user_id"].combine_chunks().dictionary_encode()
-    place, size = ids.indices.to_numpy(), len(ids.dictionary)
-    normal, right, n_rated = np.zeros((size, *gram.shape)), np.zeros((size, len(gram))), np.zeros(size)
-    np.add.at(normal, place, matrix(parts["normal"], np.float64).reshape(-1, *gram.shape))
-    np.add.at(right, place, matrix(parts["right"], np.float64).reshape(-1, len(gram)))
-    np.add.at(n_rated, place, parts["n_rated"].to_numpy())
-    factors = solved(normal, right, n_rated, gram, regularization)
-    return pa.Table.from_arrays([ids.dictionary, list_column(factors)], schema=arrow_schema(SOLVED))
 
 
 def _normals(
@@ -123,7 +119,7 @@ def _normals(
 
     Users with equally many ratings go together, so that each of them is one product of a batch.
     """
-    factors = matrix(items["factors"], np.float64).reshape(-1, rank)
+    factors = matrix(items["factors"]).reshape(-1, rank)
     ids = users["items"].combine_chunks()
     column = positions_in(ids.flatten(), items["item_id"].combine_chunks())
     owner = np.repeat(np.arange(len(ids)), np.diff(ids.offsets.to_numpy()))
@@ -139,7 +135,7 @@ def _normals(
         for first in range(0, len(alike), step):
             some = alike[first : first + step]
             entry = start[some][:, None] + np.arange(length)
-            theirs, weighed = factors[column[entry]], weight[entry]
+            theirs, weighed = factors[column[entry]].astype(np.float64), weight[entry]
             normal = np.matmul((theirs * weighed[:, :, None]).transpose(0, 2, 1), theirs)
             right = ((1 + weighed)[:, None, :] @ theirs)[:, 0, :]
             yield names.take(pa.array(some)), normal, right, np.full(len(some), length)

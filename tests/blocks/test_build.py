@@ -27,7 +27,7 @@ from recsys_spark.blocks.learned import Learned, Maps, calendar_table, maps_tabl
 from recsys_spark.blocks.maps import AttributeMap
 from recsys_spark.blocks.moment import Calendar
 from recsys_spark.blocks.taste import Taste
-from recsys_spark.config.settings import BlockSettings, Dense
+from recsys_spark.config.settings import BlockSettings, Dense, Settings
 from recsys_spark.errors import SettingsError
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import keeping
@@ -203,6 +203,15 @@ def test_the_dense_scorers_are_the_blocks_of_a_layout_in_its_order():
 def test_settings_without_a_scorer_that_is_a_block_are_refused(enabled):
     with pytest.raises(ValidationError, match=r"add at least one of factors, svd, .*, deep"):
         BlockSettings(enabled=enabled)
+
+
+def test_settings_whose_one_block_is_never_trained_are_refused():
+    only_deep = {"blocks": {"enabled": ["deep", "habit"]}}
+    with pytest.raises(ValidationError, match=r"coldstart\.enabled is false; .* add at least one of factors"):
+        Settings.model_validate({**only_deep, "coldstart": {"enabled": False}})
+    assert Settings.model_validate(only_deep).coldstart.enabled
+    others = {"enabled": ["deep", "popularity"]}
+    assert Settings.model_validate({"blocks": others, "coldstart": {"enabled": False}}).blocks.enabled[0] == "deep"
 
 
 def test_blocks_that_have_nothing_to_stand_on_are_refused_in_words(inputs):

@@ -28,12 +28,13 @@ def test_a_boost_names_the_item_of_the_history_that_adds_most(spark, rows):
     assert row.scores == pytest.approx([np.log1p(0.7 / 0.02)], rel=1e-5)
 
 
-def test_neighbours_of_a_faded_history_count_like_those_of_a_fresh_one(spark, rows):
+@pytest.mark.parametrize("fading", [1e-6, 1e-18, 1e-280])
+def test_neighbours_of_a_faded_history_count_like_those_of_a_fresh_one(spark, rows, fading):
     met = rows(
         "interactions",
         *[
             {"user_id": user, "item_id": item, "strength": strength * faded}
-            for user, faded in (("fresh", 1.0), ("faded", 1e-6))
+            for user, faded in (("fresh", 1.0), ("faded", fading))
             for item, strength in (("a", 1.0), ("b", 0.5))
         ],
     )
@@ -103,7 +104,8 @@ def test_who_met_nothing_with_neighbours_has_no_list(spark, rows):
 
 
 def test_an_item_of_no_strength_brings_no_neighbours(spark, rows):
-    met = rows("interactions", *[{"user_id": "u", "item_id": i, "strength": s} for i, s in (("a", 1.0), ("b", 0.0))])
+    strengths = ("u", "a", 1.0), ("u", "b", 0.0), ("all gone", "a", 0.0)
+    met = rows("interactions", *[{"user_id": u, "item_id": i, "strength": s} for u, i, s in strengths])
     similar = local_frame(spark, by("neighbours", ("a", "x", 0.2), ("b", "y", 0.2)), SIMILAR)
     (row,) = history_boosts(met, similar, per_user=5, history=5, grid=ONE_CELL).collect()
-    assert row.item_ids == ["x"]
+    assert (row.user_id, row.item_ids) == ("u", ["x"])

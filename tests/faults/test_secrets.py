@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from jobs import ingest
+from recsys_spark.coldstart import launch
+from recsys_spark.coldstart.spec import TrainingSpec
 from recsys_spark.config import load_settings
 from recsys_spark.config.load import settings_json, settings_sha256
 from recsys_spark.config.secret import SECRET_NAME
@@ -148,3 +150,22 @@ def drive(conf: str, password: str, *more: str) -> subprocess.CompletedProcess[s
 
 def test_spark_hides_what_the_settings_hide(spark):
     assert spark.sparkContext.getConf().get("spark.redaction.regex") == SECRET_NAME
+
+
+def test_training_processes_get_no_secret_and_no_command_line_tells_one(tmp_path, monkeypatch):
+    """Horovod writes the environment of its launcher into the command line of each rank."""
+    secrets = ("FAKE_SHOP_KEY", "NVIDIA_API_KEY", "HOROVOD_STORE_TOKEN", "TF_VAR_shop", "AWS_SECRET_ACCESS_KEY")
+    for name in secrets:
+        monkeypatch.setenv(name, LITERAL)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setattr(launch, "WORKER", "tests.faults.telling")
+    spec = TrainingSpec(example_files=(), user_files=(), item_files=(), folder=str(tmp_path))
+    launch.train(spec, 2, "horovodrun", timeout_minutes=2)
+    told = (tmp_path / "processes.log").read_text()
+    for rank in range(2):
+        assert f"[{rank}]<stdout>:HAS HOROVOD_RANK={rank}\n" in told, "the environment of the rank was looked at"
+        assert f"[{rank}]<stdout>:HAS OMP_NUM_THREADS=3\n" in told, "what it needs it has"
+        commands = [line for line in told.splitlines() if line.startswith(f"[{rank}]<stdout>:COMMAND")]
+        assert any("OMP_NUM_THREADS=3" in line for line in commands), "Horovod's command line was looked at"
+    for hidden in (*secrets, LITERAL):
+        assert hidden not in told

@@ -6,13 +6,11 @@ from pyspark.sql import functions as F
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import conform
 from recsys_spark.errors import ContractError
-from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import let_go_of_rdds
 from recsys_spark.warm.als import _blocks, fit_als, ratings
-from recsys_spark.warm.fold_in import PARTS_BYTES, bounded, fold_in
+from recsys_spark.warm.fold_in import FACTORS_BYTES, fold_in, traffic
 
 SETTINGS = dict(rank=2, iterations=4, regularization=0.01, alpha=20.0, browse_weight=0.3, seed=1)
-GRID = Grid(2, 1)
 
 
 @pytest.fixture
@@ -33,9 +31,10 @@ def vectors(frame, name, key):
     return {r[key]: np.array(r.factors) for r in conform(table(name), frame).collect()}
 
 
-def folded(met, items, grid=GRID):
+def folded(met, items, buckets=2, only_met=False):
     sizes = {name: SETTINGS[name] for name in ("rank", "regularization", "alpha")}
-    return vectors(fold_in(ratings(met, 0.3), items, **sizes, grid=grid), "user_factors", "user_id")
+    found = fold_in(ratings(met, 0.3), items, **sizes, buckets=buckets, only_met=only_met)
+    return vectors(found, "user_factors", "user_id")
 
 
 def test_a_user_scores_the_missing_item_of_the_own_group_highest_among_unmet_ones(shop):
@@ -84,34 +83,54 @@ def test_users_are_folded_in_as_the_last_half_step_of_spark_solves_them(shop):
         np.testing.assert_allclose(factors, expected[user], rtol=1e-4, atol=1e-6)
 
 
-def test_some_users_get_the_same_factors_as_among_all_and_from_items_in_shards(shop):
+def test_some_users_get_the_same_factors_as_among_all_and_from_the_items_they_met(shop):
     met, items = shop[0], fit_als(*shop, **SETTINGS)
     everyone, some = folded(met, items), folded(met.where("user_id in ('u0', 'v3')"), items)
     assert some.keys() == {"u0", "v3"}
     for user, factors in some.items():
         np.testing.assert_array_equal(factors, everyone[user])
-    for user, factors in folded(met, items, Grid(2, 3)).items():
-        np.testing.assert_allclose(factors, everyone[user], rtol=1e-5, atol=1e-7)
+    only_met = folded(met, items, buckets=3, only_met=True)
+    assert only_met.keys() == everyone.keys()
+    for user, factors in only_met.items():
+        np.testing.assert_array_equal(factors, everyone[user])
 
 
-@pytest.mark.parametrize("rank", [64, 128, 512])
-def test_partial_equations_of_a_bucket_of_users_stay_small_whatever_the_rank(rank):
-    n_users = 1_000_000
-    grid = bounded(Grid(40, 3), n_users, rank)
-    assert grid.item_shards == 3
-    assert n_users / grid.user_buckets * rank * rank * 8 <= PARTS_BYTES <= 2**27
-    # Nor are there many more buckets than that takes.
-    assert n_users / grid.user_buckets * rank * (rank + 1) * 8 > 0.95 * PARTS_BYTES
+@pytest.mark.parametrize("only_met", [False, True])
+def test_who_met_only_items_without_factors_has_none(shop, rows, only_met):
+    items = fit_als(*shop, **SETTINGS)
+    new = rows("interactions", dict(user_id="w", item_id="new", n_sessions=1, n_purchases=1))
+    assert "w" not in folded(shop[0].unionByName(new), items, buckets=5, only_met=only_met)
+    assert folded(new, items, only_met=only_met) == {}
 
 
-def test_where_all_items_come_to_a_user_or_parts_are_small_the_grid_stays_as_it_is():
-    assert bounded(Grid(40, 1), 10**9, 512) == Grid(40, 1)
-    assert bounded(Grid(40, 3), 100_000, 64) == Grid(40, 3)
+SHOPS = [
+    # users, items, ratings a user, rank
+    (10_000_000, 1_000_000, 100, 64),
+    (10_000_000, 1_000_000, 100, 512),
+    (10_000_000, 100_000_000, 100, 64),
+    (100_000_000, 10_000_000, 50, 128),
+    (1_000, 1_000_000, 30, 64),
+]
 
 
-@pytest.mark.parametrize(("asked", "blocks"), [("8", 8), ("4000", 64), ("auto", 3), (None, 3)])
-def test_a_fit_has_as_many_blocks_as_a_shuffle_has_partitions_or_as_there_are_cores(asked, blocks):
-    assert _blocks(asked, cores=3) == blocks
+@pytest.mark.parametrize(("n_users", "n_items", "per_user", "rank"), SHOPS)
+def test_no_more_travels_than_the_factors_of_what_users_met_and_a_task_holds_few(n_users, n_items, per_user, rank):
+    n_ratings = n_users * per_user
+    buckets, only_met = traffic(max(n_users // 25_000, 4), n_items, n_ratings, rank)
+    travel = n_ratings if only_met else n_items * buckets
+    assert travel <= n_ratings
+    in_task = n_ratings / buckets if only_met else n_items
+    assert min(in_task, n_items) * rank * 4 <= FACTORS_BYTES <= 2**28
+
+
+def test_buckets_are_as_many_as_asked_where_all_items_fit_a_task():
+    assert traffic(40, 100_000, 10**10, 512) == (40, False)
+    assert traffic(40, 100_000, 10**6, 64) == (40, True)
+
+
+@pytest.mark.parametrize(("asked", "blocks"), [("8", 8), ("4000", 64), ("auto", 64), (None, 64)])
+def test_a_fit_has_as_many_blocks_as_a_shuffle_has_partitions_whatever_the_cores(asked, blocks):
+    assert _blocks(asked) == blocks
 
 
 def test_ratings_weigh_browsing_less_and_leave_out_what_counts_nothing(rows):
