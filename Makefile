@@ -53,7 +53,7 @@ clean: ## remove what builds and tests left in the checkout; keeps the lake and 
 setup: $(STAMPS)/jars
 
 prerequisites:
-	@echo "[1/6] looking for Python 3.11, Java 17, a C++ compiler and make …"
+	@echo "[1/6] looking for Python 3.11, Java 17 to 21, a C++ compiler and make …"
 	@deploy/setup/prerequisites.sh > /dev/null
 
 test-prerequisites:

@@ -19,7 +19,10 @@ from recsys_spark.blas import VARIABLE
 from recsys_spark.config import load_settings
 from recsys_spark.errors import SettingsError
 
-OLDEST_JAVA = 17
+PYTHONS = ("3.11", "3.12")
+"""What setup.py allows. The pins, and so training, are for the first."""
+JAVAS = range(17, 22)
+"""What Spark 4.0 runs on: from Java 24 on its Hadoop asks for what is no longer there."""
 MINIMUM_MEMORY_GIB = 8.0
 SUBPROCESS_SECONDS = 300
 PACKAGES = ("pyspark", "delta-spark", "pyarrow", "numpy", "pandas", "tensorflow-cpu", "keras", "petastorm", "horovod")
@@ -37,8 +40,9 @@ class Check:
 
 def python_check() -> Check:
     """The interpreter's version."""
-    found = ".".join(str(part) for part in sys.version_info[:3])
-    return Check("python", f"{found} at {sys.executable}", "" if found.startswith("3.11.") else "use Python 3.11")
+    major, minor, micro = sys.version_info[:3]
+    remedy = "" if f"{major}.{minor}" in PYTHONS else f"use Python {PYTHONS[0]}"
+    return Check("python", f"{major}.{minor}.{micro} at {sys.executable}", remedy)
 
 
 def java_major(version_text: str) -> int | None:
@@ -57,13 +61,13 @@ def java_check(environment: Mapping[str, str] = os.environ) -> Check:
     """The Java that Spark would start."""
     home = environment.get("JAVA_HOME")
     java = str(Path(home, "bin", "java")) if home else "java"
-    remedy = "install Java 17 (openjdk-17-jre-headless) or set JAVA_HOME to its folder"
+    remedy = "install Java 17 or 21 (openjdk-17-jre-headless) or set JAVA_HOME to its folder"
     if not shutil.which(java):
         return Check("java", f"none at {java}", remedy)
     text = _output([java, "-version"])
     major = java_major(text)
     first = text.splitlines()[0] if text else "no answer"
-    return Check("java", first, "" if major is not None and major >= OLDEST_JAVA else remedy)
+    return Check("java", first, "" if major in JAVAS else remedy)
 
 
 def memory_check() -> Check:
@@ -123,15 +127,20 @@ def pins(text: str) -> dict[str, str]:
     return dict(re.findall(r"^([A-Za-z0-9_.\-]+)==(\S+)", text, flags=re.MULTILINE))
 
 
-def jars_check(package: str, environment: Mapping[str, str] = os.environ) -> Check:
+def jars_check(environment: Mapping[str, str] = os.environ) -> Check:
     """Whether the Delta jar is in an Ivy cache; if not, the first session needs the network."""
-    _, artifact, version = package.split(":")
+    if installed("pyspark") is None:
+        return Check("delta jars", "not looked for without pyspark")
+    # Here, because it imports pyspark, and the doctor is there to say that it is missing.
+    from recsys_spark.session import DELTA_PACKAGE
+
+    _, artifact, version = DELTA_PACKAGE.split(":")
     home = Path(environment.get("HOME", "/"))
     jars = sorted(home.glob(f".ivy2*/jars/*{artifact}-{version}.jar"))
     if jars:
         return Check("delta jars", str(jars[0]))
     remedy = "run deploy/spark/fetch_jars.py with network access"
-    return Check("delta jars", f"{package} is not in {home}/.ivy2*", remedy)
+    return Check("delta jars", f"{DELTA_PACKAGE} is not in {home}/.ivy2*", remedy)
 
 
 def horovod_check() -> Check:
@@ -163,9 +172,10 @@ def settings_checks(conf: str, overrides: Sequence[str]) -> list[Check]:
 
 def lake_check(path: str) -> Check:
     """Whether a local lake's folder, or the nearest folder above it that exists, can be written."""
-    if "://" in path or path.startswith("dbfs:"):
+    local = re.sub(r"^file:(//)?", "", path)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", local):
         return Check("lake", f"{path} is remote; the first job checks it")
-    folder = Path(path).absolute()
+    folder = Path(local).absolute()
     try:
         while not folder.exists():
             folder = folder.parent

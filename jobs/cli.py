@@ -43,7 +43,8 @@ def run_module(module: str, argv: Sequence[str]) -> int:
 
 def tables_of(step: Command) -> str:
     """What ``--help`` says below the options: the tables that go in and come out."""
-    writes = ", ".join(step.writes) or "every table of both folds and one row in releases"
+    of_steps = "every table of the steps above, and one row in claims and in releases"
+    writes = of_steps if step.name == "refresh" else ", ".join(step.writes)
     return f"\nreads:  {', '.join(step.reads)}\nwrites: {writes}\n        (docs/tables.md describes every column)"
 
 

@@ -13,7 +13,6 @@ from jobs import checks
 from jobs.checks import Check
 from jobs.command_line import settings_parser
 from recsys_spark.errors import PrerequisiteError
-from recsys_spark.session import DELTA_PACKAGE
 
 
 def examine(conf: str, overrides: Sequence[str], constraints: Path) -> list[Check]:
@@ -26,7 +25,7 @@ def examine(conf: str, overrides: Sequence[str], constraints: Path) -> list[Chec
         checks.memory_check(),
         *checks.package_checks(),
         checks.pins_check(constraints),
-        checks.jars_check(DELTA_PACKAGE),
+        checks.jars_check(),
         checks.horovod_check(),
         *checks.settings_checks(conf, overrides),
     ]

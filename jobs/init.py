@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs.command import with_storage_told
+from jobs.command_line import told
 from recsys_spark.config import load_settings
 from recsys_spark.config.settings import SparkSettings
-from recsys_spark.errors import RecsysError, SettingsError
+from recsys_spark.errors import SettingsError
 from recsys_spark.session import open_session
 from recsys_spark.sources.guess import guess_settings
 
@@ -39,12 +40,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``recsys init``."""
-    try:
-        run(parser().parse_args(argv))
-    except RecsysError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    arguments = parser().parse_args(argv)
+    return told(lambda: with_storage_told(lambda: run(arguments)))
 
 
 if __name__ == "__main__":

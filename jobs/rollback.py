@@ -9,6 +9,7 @@ import uuid
 from argparse import Namespace
 from collections.abc import Sequence
 
+from jobs.command import with_storage_told
 from jobs.command_line import told
 from jobs.reading import open_release, reading_parser
 from recsys_spark.lake import Commit, roll_back
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = reading_parser("rollback", __doc__ or "")
     parser.add_argument("--to", metavar="RUN_ID", help="release to return to; default: the one below the current one")
     arguments = parser.parse_args(argv)
-    return told(lambda: run(arguments))
+    return told(lambda: with_storage_told(lambda: run(arguments)))
 
 
 if __name__ == "__main__":

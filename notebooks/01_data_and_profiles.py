@@ -1,7 +1,8 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # 1 · The data and who the users are
-# MAGIC Reads the current release of a lake. Set the widget (or the environment variable) `RECSYS_LAKE` to its path.
+# MAGIC Reads the current release of a lake.
+# MAGIC The widget `RECSYS_LAKE`, or the environment variable of that name, holds the path of the lake.
 
 # COMMAND ----------
 
@@ -14,7 +15,11 @@ from recsys_spark.lake import Lake, current_release
 from recsys_spark.session import open_session
 
 spark = open_session(SparkSettings(), "recsys tour 1")
-lake = Lake(spark, os.environ.get("RECSYS_LAKE", "lake"))
+path = os.environ.get("RECSYS_LAKE", "lake")
+if "dbutils" in globals():  # a notebook of Databricks
+    dbutils.widgets.text("RECSYS_LAKE", path)
+    path = dbutils.widgets.get("RECSYS_LAKE")
+lake = Lake(spark, path)
 release = current_release(lake)
 print(f"release {release.run_id}, events before {release.as_of:%Y-%m-%d}")
 

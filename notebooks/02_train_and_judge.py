@@ -2,6 +2,7 @@
 # MAGIC %md
 # MAGIC # 2 · Train and judge
 # MAGIC How the deep model learned, how much each scorer counts, and how good the lists are for the new and the known.
+# MAGIC The widget `RECSYS_LAKE`, or the environment variable of that name, holds the path of the lake.
 
 # COMMAND ----------
 
@@ -14,18 +15,23 @@ from recsys_spark.lake import Lake, current_release
 from recsys_spark.session import open_session
 
 spark = open_session(SparkSettings(), "recsys tour 2")
-lake = Lake(spark, os.environ.get("RECSYS_LAKE", "lake"))
+path = os.environ.get("RECSYS_LAKE", "lake")
+if "dbutils" in globals():  # a notebook of Databricks
+    dbutils.widgets.text("RECSYS_LAKE", path)
+    path = dbutils.widgets.get("RECSYS_LAKE")
+lake = Lake(spark, path)
 release = current_release(lake)
 
 # COMMAND ----------
 
 # MAGIC %md
 # MAGIC ## The deep model
-# MAGIC One row an epoch; the validation users and items were hidden from training. All processes end with one hash.
+# MAGIC One row an epoch of the backtest's training, which hid a share of users and items to see when to stop. The model
+# MAGIC of the lists then trained as many epochs on everyone. All processes end with one hash.
 
 # COMMAND ----------
 
-release.read(lake, "training_log").orderBy("epoch").show(truncate=20)
+release.read(lake, "backtest/training_log").orderBy("epoch").show(truncate=20)
 
 # COMMAND ----------
 

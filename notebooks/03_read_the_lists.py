@@ -2,6 +2,7 @@
 # MAGIC %md
 # MAGIC # 3 · Read the lists
 # MAGIC Each row says which route made it, why, and how much each scorer contributed.
+# MAGIC The widget `RECSYS_LAKE`, or the environment variable of that name, holds the path of the lake.
 
 # COMMAND ----------
 
@@ -14,7 +15,11 @@ from recsys_spark.lake import Lake, current_release
 from recsys_spark.session import open_session
 
 spark = open_session(SparkSettings(), "recsys tour 3")
-lake = Lake(spark, os.environ.get("RECSYS_LAKE", "lake"))
+path = os.environ.get("RECSYS_LAKE", "lake")
+if "dbutils" in globals():  # a notebook of Databricks
+    dbutils.widgets.text("RECSYS_LAKE", path)
+    path = dbutils.widgets.get("RECSYS_LAKE")
+lake = Lake(spark, path)
 release = current_release(lake)
 lists = release.read(lake, "recommendations")
 

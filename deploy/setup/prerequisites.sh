@@ -46,12 +46,12 @@ check_java() {
         java=$JAVA_HOME/bin/java
     fi
     if ! command -v "$java" >/dev/null; then
-        refuse "Java 17 is needed by Spark 4.0 and there is none at $java; install it ($APT) or set JAVA_HOME to its folder"
+        refuse "Java 17 to 21 is needed by Spark 4.0 and there is none at $java; install it ($APT) or set JAVA_HOME to its folder"
         return
     fi
     major=$(java_major "$java")
-    if [[ -z $major ]] || ((major < 17)); then
-        refuse "Java 17 is needed by Spark 4.0 and $java is version ${major:-unknown}; install it ($APT) and set JAVA_HOME to its folder"
+    if [[ -z $major ]] || ((major < 17 || major > 21)); then
+        refuse "Java 17 to 21 is needed by Spark 4.0 and $java is version ${major:-unknown}; install it ($APT) and set JAVA_HOME to its folder"
     fi
 }
 

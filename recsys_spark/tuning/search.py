@@ -1,16 +1,21 @@
-"""Trials of other settings, drawn by Optuna's tree-structured Parzen estimator (Bergstra et al. 2011)."""
+"""Trials of other settings, drawn by Optuna's tree-structured Parzen estimator (Bergstra et al. 2011).
+
+Optuna is imported where a search begins: refreshes import this module too, and run where it is not installed.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from recsys_spark.tuning.space import Searched, Value
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 log = logging.getLogger("recsys")
 
@@ -45,6 +50,8 @@ def search(
     Draws depend on the seed and on what the trials before were worth, so trials repeat exactly; how many there are
     depends on the time they take.
     """
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=5))
     base = Trial(dict(start), judge(start))
@@ -88,6 +95,8 @@ def ratio(ndcg: Mapping[str, float], base: Mapping[str, float]) -> float:
 
 
 def _space(searched: list[Searched]) -> dict[str, BaseDistribution]:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
     return {
         s.key: CategoricalDistribution(s.choices) if s.choices else FloatDistribution(s.low, s.high, log=True)
         for s in searched

@@ -1,6 +1,8 @@
 import os
 import re
+import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -58,11 +60,17 @@ def test_each_missing_command_is_one_sentence_with_its_remedy(machine, command):
     assert command.removesuffix("3.11") in line.lower()
 
 
-def test_an_old_java_is_refused(machine):
-    script(machine / "java17" / "bin" / "java", "echo 'java version \"1.8.0_392\"' >&2")
+@pytest.mark.parametrize(("version", "major"), [("1.8.0_392", 1), ("11.0.2", 11), ("24", 24), ("25.0.1", 25)])
+def test_a_java_that_spark_does_not_run_on_is_refused(machine, version, major):
+    script(machine / "java17" / "bin" / "java", f"echo 'java version \"{version}\"' >&2")
     ended = prerequisites(machine)
     assert ended.returncode == 8
-    assert "is version 1;" in ended.stderr
+    assert f"is version {major};" in ended.stderr
+
+
+def test_the_latest_java_that_spark_runs_on_passes(machine):
+    script(machine / "java17" / "bin" / "java", "echo 'openjdk version \"21.0.7\" 2025-04-15' >&2")
+    assert prerequisites(machine).returncode == 0
 
 
 def test_a_missing_java_is_told_beside_everything_else_that_is_missing(machine):
@@ -127,6 +135,63 @@ def test_a_job_that_runs_keeps_its_package_when_another_one_is_submitted(tmp_pat
     assert submitted(tmp_path) == package
     assert (package.stat().st_ino, package.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert not list(package.parent.glob("*.part"))
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """The checkout as `make` leaves it, on a machine whose own python3 knows nothing."""
+    root = tmp_path / "checkout"
+    shutil.copytree(ROOT / "deploy" / "spark", root / "deploy" / "spark")
+    for name in ("jobs", "recsys_spark"):
+        (root / name).symlink_to(ROOT / name)
+    (root / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "bin").mkdir()
+    script(tmp_path / "bin" / "python3", "echo no pyspark here >&2; exit 1")
+    return root
+
+
+def submit_in(checkout, **changes):
+    known = {"HOME": os.environ["HOME"], "PATH": f"{checkout.parent / 'bin'}:/usr/bin:/bin"}
+    known |= {name: os.environ[name] for name in ("JAVA_HOME",) if name in os.environ}
+    command = [str(checkout / "deploy/spark/submit.sh"), "refresh", "--run-id", "x"]
+    return subprocess.run(command, capture_output=True, text=True, env=known | changes, timeout=60, check=False)
+
+
+def test_after_make_submit_needs_nothing_of_the_path_but_java(checkout):
+    ended = submit_in(checkout, SPARK_SUBMIT_OPTIONS="--version")
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(r"version 4\.0\.\d", ended.stderr)
+
+
+def test_the_venvs_spark_submit_gives_the_driver_the_venvs_python_but_not_a_clusters(checkout, tmp_path):
+    (checkout / ".venv").unlink()
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    (checkout / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    script(checkout / ".venv" / "bin" / "spark-submit", 'echo "${PYSPARK_PYTHON:-unset} in $SPARK_HOME"')
+    (checkout / ".venv" / "bin" / "find_spark_home.py").write_text("print('/found')")
+    own = f"{checkout}/.venv/bin/python"
+    assert submit_in(checkout).stdout == f"{own} in /found\n"
+    assert submit_in(checkout, PYSPARK_PYTHON="/opt/python").stdout == "/opt/python in /found\n"
+    for said in ("--deploy-mode cluster", "--deploy-mode=cluster", "--conf spark.submit.deployMode=cluster"):
+        assert submit_in(checkout, SPARK_SUBMIT_OPTIONS=f"--master yarn {said}").stdout == "unset in /found\n"
+
+
+def test_an_archived_environment_is_for_executors_and_for_the_driver_of_a_cluster(checkout, tmp_path):
+    asked = {"SPARK_SUBMIT": str(script(tmp_path / "spark-submit", 'echo "$@"')), "RECSYS_ENVIRONMENT": "env.tar.gz"}
+    client = submit_in(checkout, **asked).stdout
+    assert "--conf spark.pyspark.python=./environment/bin/python" in client
+    assert f"--conf spark.pyspark.driver.python={checkout}/.venv/bin/python" in client
+    own = submit_in(checkout, **asked, PYSPARK_PYTHON="/opt/python").stdout
+    assert "--conf spark.pyspark.driver.python=/opt/python" in own
+    cluster = submit_in(checkout, **asked, SPARK_SUBMIT_OPTIONS="--deploy-mode cluster").stdout
+    assert "--conf spark.pyspark.python=./environment/bin/python" in cluster
+    assert "driver.python" not in cluster
+
+
+def test_options_on_several_lines_all_reach_spark_submit(checkout, tmp_path):
+    submit = script(tmp_path / "spark-submit", 'echo "$@"')
+    ended = submit_in(checkout, SPARK_SUBMIT=str(submit), SPARK_SUBMIT_OPTIONS="--master yarn\n  --num-executors 20\n")
+    assert ended.stdout.endswith(" --master yarn --num-executors 20 jobs/refresh.py --run-id x\n")
 
 
 def test_submit_refuses_a_job_that_does_not_exist():

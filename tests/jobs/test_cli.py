@@ -59,6 +59,11 @@ def test_help_of_a_job_lists_real_options_and_tables(capsys):
     assert "writes: user_factors, item_factors" in shown
 
 
+def test_help_of_a_refresh_says_that_it_writes_what_all_steps_write(capsys):
+    cli.main(["refresh", "--help"])
+    assert "writes: every table of the steps above, and one row in claims and in releases" in capsys.readouterr().out
+
+
 def test_an_option_that_a_job_does_not_have_is_refused(capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main(["train_als", "--rnak", "8"])

@@ -1,9 +1,11 @@
+import errno
 from argparse import Namespace
 
 import pandas as pd
 import pytest
+from pyspark.sql import functions as F
 
-from jobs import export, rollback, show
+from jobs import export, init, rollback, show, vacuum
 from jobs.reading import Reading
 from recsys_spark.config.settings import PrivacySettings
 from recsys_spark.errors import SourceError
@@ -49,7 +51,7 @@ def shop(spark, tmp_path_factory):
         versions[name] = lake.overwrite(name, frame.coalesce(1), COMMIT)
     publish(lake, Release("july", at("2024-07-01"), "", "", versions, "m", "s", "{}", {}), COMMIT)
     conf = root / "shop.yaml"
-    conf.write_text(f"lake: {{path: {root}}}")
+    conf.write_text(f"lake: {{path: {root}}}\nsource: {{kind: synthetic}}")
     return str(conf)
 
 
@@ -107,7 +109,7 @@ def test_arguments_that_do_not_fit_together_are_refused(wrong):
 
 def test_without_a_release_export_says_what_to_run(tmp_path, spark, capsys):
     conf = tmp_path / "shop.yaml"
-    conf.write_text(f"lake: {{path: {tmp_path}/lake}}")
+    conf.write_text(f"lake: {{path: {tmp_path}/lake}}\nsource: {{kind: synthetic}}")
     assert export.main(["recommendations", "--conf", str(conf), "--out", str(tmp_path / "x")]) == 5
     assert "recsys refresh" in capsys.readouterr().err
 
@@ -141,9 +143,60 @@ def test_a_folder_that_no_export_wrote_is_left_alone(rows, tmp_path):
     assert (tmp_path / "mine.txt").read_text() == "precious"
 
 
+@pytest.mark.parametrize("there", ["file", "table"])
+def test_what_spark_or_anybody_else_wrote_is_left_alone(there, rows, tmp_path):
+    users, out = rows("users", {"user_id": "u1"}), tmp_path / "users"
+    if there == "file":
+        out.write_text("precious")
+    else:
+        users.write.parquet(str(out))
+    with pytest.raises(SourceError, match=r"holds no _recsys_export.json. Choose another --out"):
+        write_files(rows("users", {"user_id": "u2"}), "parquet", str(out))
+    assert out.read_text() == "precious" if there == "file" else pd.read_parquet(out)["user_id"].tolist() == ["u1"]
+
+
+def test_an_export_that_is_broken_off_leaves_the_earlier_one_and_is_made_again(rows, tmp_path):
+    out = tmp_path / "users"
+    broken = rows("users", {"user_id": "u2"}).select(F.raise_error(F.lit("killed")).cast("string").alias("user_id"))
+    (out / "_temporary").mkdir(parents=True)  # as a killed export of an earlier version left it
+    for number in ("u1", "u3"):
+        with pytest.raises(Exception, match="killed"):
+            write_files(broken, "parquet", str(out))
+        assert number == "u1" or pd.read_parquet(out)["user_id"].tolist() == ["u1"]
+        write_files(rows("users", {"user_id": number}), "parquet", str(out))
+        assert pd.read_parquet(out)["user_id"].tolist() == [number]
+    assert [found.name for found in tmp_path.iterdir()] == ["users"]
+
+
 def test_a_table_that_the_release_lacks_is_told(shop, tmp_path, capsys):
     assert export.main(["metrics", "--conf", shop, "--fold", "backtest", "--out", str(tmp_path / "m")]) == 5
     assert "has no table backtest/metrics" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["releases", "claims", "erasures"])
+def test_what_no_release_holds_is_refused_with_the_names_of_what_can_be_exported(name, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        export.main([name])
+    assert stopped.value.code == 2
+    assert "'recommendations'" in capsys.readouterr().err
+
+
+def test_an_export_to_a_place_that_takes_no_files_is_one_message(shop, capsys):
+    assert export.main(["recommendations", "--conf", shop, "--out", "/proc/lists"]) == 8
+    assert "a file could not be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "argv"),
+    [(export, ["recommendations"]), (init, ["--events", "e.csv"]), (rollback, []), (vacuum, [])],
+)
+def test_a_closed_disk_is_one_message_for_every_tool_that_writes(command, argv, monkeypatch, capsys):
+    def run(arguments):
+        raise OSError(errno.EROFS, "Read-only file system", "/closed")
+
+    monkeypatch.setattr(command, "run", run)
+    assert command.main(argv) == 8
+    assert "Read-only file system" in capsys.readouterr().err
 
 
 def test_a_rollback_says_what_is_current_and_refuses_where_there_is_none(shop, capsys):
