@@ -21,7 +21,8 @@ from pyspark.sql import functions as F
 
 from benchmarks.harness import Benchmark, Work
 from benchmarks.session import local_session
-from recsys_spark.config.settings import AlsSettings, RankSettings
+from recsys_spark.config.learning import AlsSettings
+from recsys_spark.config.ranking import RankSettings
 from recsys_spark.kernels.arrow import matrix
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import let_go_of_rdds

@@ -35,7 +35,7 @@ from recsys_spark.blocks.build import (
     make_user_svd,
 )
 from recsys_spark.blocks.learned import Learned
-from recsys_spark.config.settings import Scorer
+from recsys_spark.config.learning import Scorer
 from recsys_spark.kernels.keep import keeping
 
 SAMPLED_EVERY = 0.1

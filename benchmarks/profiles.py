@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 
 from benchmarks.harness import Benchmark, Work
 from benchmarks.session import local_session
-from recsys_spark.config.settings import ProfileSettings
+from recsys_spark.config.describing import ProfileSettings
 from recsys_spark.config.source import SyntheticSource
 from recsys_spark.contracts import table
 from recsys_spark.profiles.habits import habits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import SparkSession
 
-from recsys_spark.config.settings import SparkSettings
+from recsys_spark.config.running import SparkSettings
 from recsys_spark.session import open_session
 
 

@@ -24,7 +24,7 @@ from benchmarks import als
 from benchmarks.harness import Benchmark, Work
 from benchmarks.session import local_session
 from recsys_spark.blocks.learned import no_rows
-from recsys_spark.config.settings import RankSettings
+from recsys_spark.config.ranking import RankSettings
 from recsys_spark.kernels.arrow import list_column, matrix
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.rank.topn import TopN

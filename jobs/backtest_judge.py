@@ -13,6 +13,10 @@ from recsys_spark.rank.shelves import purchased
 from recsys_spark.rank.topn import TopN
 from recsys_spark.rank.variants import Variant
 
+PLACES = 200
+"""Places of lists without evidence that count as a user of rank.users_per_task. They take as much room as the thirty of
+three shelves with evidence do: 40 to 50 bytes each, mostly the id, where evidence of eight scorers adds 200."""
+
 
 def judge(job: Job, models: Collection[str] | None = None) -> None:
     """Lists for the users of the report half and their metrics, under the named contenders or all."""
@@ -60,5 +64,6 @@ def _lists(fold: Job, truth: DataFrame, candidates: DataFrame, models: Collectio
         {"established": (settings.backtest.k, discovery), "new": (settings.backtest.k, False)},
         evidence=False,
     )
-    # A task holds its users' lists under all contenders, so each of them counts like a user of recommend.
-    return search.ranked(fold.grid(users.count() * len(variants), candidates.count()))
+    # A task holds its users' lists under all contenders.
+    places = len(variants) * sum(length for length, _ in search.shelves.values())
+    return search.ranked(fold.grid(-(-users.count() * max(places, PLACES) // PLACES), candidates.count()))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pyspark.sql import SparkSession
 from rich.console import Console
 
 from jobs.context import Job, log
 from recsys_spark.evaluate.report import render
 from recsys_spark.evaluate.summary import summary
+from recsys_spark.storage import located
 
 TABLES = ("metrics", "training_log", "data_quality", "route_weights")
 
@@ -22,8 +24,7 @@ def show(job: Job) -> None:
     asked = getattr(job.arguments, "report", None)
     path = page_path(job.lake.root, asked)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        _write(job.spark, path, page)
     except OSError as error:
         if asked:
             raise
@@ -34,13 +35,38 @@ def show(job: Job) -> None:
         log.info("  report: %s", path)
 
 
-def page_path(lake_root: str, asked: str | None) -> Path:
-    """What was asked for, else beside the tables of a local lake, else in the working folder.
+def page_path(lake_root: str, asked: str | None) -> str:
+    """What was asked for, else beside the tables of a local lake, else in the working folder: a local path or a URI.
 
     >>> page_path("s3a://bucket/lake", None), page_path("file:/x/lake", None)
-    (PosixPath('report.html'), PosixPath('/x/lake/report.html'))
+    ('report.html', '/x/lake/report.html')
+    >>> page_path("/x/lake", "s3a://bucket/page.html"), page_path("/x/lake", "file:///y/page.html")
+    ('s3a://bucket/page.html', '/y/page.html')
     """
     if asked:
-        return Path(asked)
-    root = lake_root.removeprefix("file://").removeprefix("file:")
-    return Path("report.html") if ":/" in root else Path(root) / "report.html"
+        return _without_file(asked)
+    root = _without_file(lake_root)
+    return "report.html" if _has_scheme(root) else str(Path(root) / "report.html")
+
+
+def _write(spark: SparkSession, path: str, page: str) -> None:
+    """Write the page in the place of what is there, and the folders above it."""
+    if not _has_scheme(path):
+        local = Path(path)
+        local.parent.mkdir(parents=True, exist_ok=True)
+        local.write_text(page, encoding="utf-8")
+        return
+    files, place = located(spark, path)
+    stream = files.create(place, True)
+    try:
+        stream.write(bytearray(page, "utf-8"))
+    finally:
+        stream.close()
+
+
+def _without_file(uri: str) -> str:
+    return uri.removeprefix("file://").removeprefix("file:")
+
+
+def _has_scheme(path: str) -> bool:
+    return ":/" in path

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from jobs.context import Base, Job, log
+from jobs.hiding import hidden, keys_of_lake
 from recsys_spark.config.load import same_learning
 from recsys_spark.contracts import ALL_TABLES
 from recsys_spark.errors import ContractError, NotFoundError, SettingsError
@@ -42,14 +43,14 @@ def with_base(job: Job) -> Job:
     begun = job.begun
     if begun is not None:
         base = release_of(job.lake, begun.get("base_run_id", ""))
-        return _based(job, base, mode) if base else job
+        return _based(job, base, begun.get("mode") or mode) if base else job
     if mode == "full" or (mode == "auto" and job.settings.refresh.full_every_days is None):
         return job
     try:
         release = current_release(job.lake)
         against = _against(job, release)
         based = job if against else _based(job, release, mode)
-        against = against or _too_late(based, mode)
+        against = against or _of_wrong_time(based, release, mode)
     except NotFoundError as error:
         against = str(error)
     if against and mode != "auto":
@@ -83,8 +84,6 @@ def _against(job: Job, release: Release) -> str:
     cleaning = job.settings.cleaning
     if cleaning.fill_measures not in ("none", "drop", "constant") or cleaning.normalise_measures != "none":
         return "cleaning.fill_measures or normalise_measures make each row hang on all others"
-    if job.asked_as_of and job.asked_as_of < release.as_of:
-        return f"release {release.run_id} is of a later time"
     return ""
 
 
@@ -105,14 +104,17 @@ def _as_of(job: Job) -> datetime:
     """The as-of time that was asked for, else the latest plausible one of the source."""
     if job.asked_as_of:
         return job.asked_as_of
+    raw = hidden(job, read_source(job.spark, job.settings.source), keys_of_lake(job.lake, job.settings.privacy))
     with readable("the source"):
-        return latest_plausible(read_source(job.spark, job.settings.source).events)
+        return latest_plausible(raw.events)
 
 
-def _too_late(job: Job, mode: str) -> str:
-    """Why it is time for a full refresh, in words; empty if it is not."""
-    days = job.settings.refresh.full_every_days
+def _of_wrong_time(job: Job, release: Release, mode: str) -> str:
+    """Why the release is too late, or what was learned too old, in words; empty if neither is."""
+    as_of, days = _as_of(job), job.settings.refresh.full_every_days
+    if as_of < release.as_of:
+        return f"release {release.run_id} is of a later time"
     # Compared as a number: a timedelta holds no days without end.
-    if mode != "auto" or days is None or (_as_of(job) - job.ages_from) / timedelta(days=1) < days:
-        return ""
-    return f"the last one is as of {job.ages_from}, and refresh.full_every_days is {days:g}"
+    if mode == "auto" and days is not None and (as_of - job.ages_from) / timedelta(days=1) >= days:
+        return f"the last one is as of {job.ages_from}, and refresh.full_every_days is {days:g}"
+    return ""

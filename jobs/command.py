@@ -17,6 +17,8 @@ from pyspark.errors import PySparkException
 
 from jobs.command_line import settings_parser, told
 from jobs.context import Job, as_of_by_run, log, with_stage
+from jobs.pipeline import require_same_start
+from jobs.steps import STEPS
 from recsys_spark.config import load_settings
 from recsys_spark.errors import PrerequisiteError
 from recsys_spark.lake import Lake
@@ -70,6 +72,8 @@ def run_job(
 
     def work() -> None:
         job = open_job(name, arguments)
+        if name in STEPS:  # Delta would skip what the run has committed under other settings, and report it as done
+            require_same_start(job, reads_source=False)
         with_storage_told(lambda: with_stage(name, lambda: run(job)))
 
     return told(work)
@@ -89,8 +93,8 @@ def with_storage_told(work: Callable[[], None]) -> None:
             raise
         raise PrerequisiteError(
             f"a file could not be written: {fault[0]}. What was committed stays, and readers see the last release; "
-            "make room for the lake and for Spark's temporary files, or allow writing there, and run this again with "
-            "the same --run-id"
+            "make room for the lake and for Spark's temporary files, or allow writing there, and run this again; a "
+            "job, with the same --run-id"
         ) from error
 
 
@@ -102,6 +106,8 @@ def open_job(name: str, arguments: argparse.Namespace) -> Job:
     if settings.backtest.use_trials:
         settings = load_settings(arguments.conf, arguments.overrides, _chosen_by_trials(lake))
     run_id = arguments.run_id or f"adhoc-{uuid.uuid4()}"
+    if not arguments.run_id:
+        log.info("this run has no --run-id; should it stop, --run-id %s resumes it", run_id)
     # A step that is run by itself works on the events of this run, else on the latest that were ingested.
     ingested = as_of_by_run(lake)
     as_of = arguments.as_of or ingested.get(run_id) or next(iter(ingested.values()), None)

@@ -33,6 +33,11 @@ class Base:
     everyone: bool = False
     """Whether everyone is described and scored anew, changed or not."""
 
+    @property
+    def mode(self) -> str:
+        """What ``--mode`` calls a refresh that stands on a release."""
+        return "rescore" if self.everyone else "update"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -84,8 +89,8 @@ class Job:
         """Metadata for this run's commits."""
         as_of = self.as_of.isoformat() if self.as_of else ""
         written = settings_sha256(self.settings)
-        base_run_id = self.base.release.run_id if self.base else ""
-        return Commit(self.run_id, self.fold, as_of, written, self.source_sha256, self.key_mark, base_run_id)
+        base_run_id, mode = (self.base.release.run_id, self.base.mode) if self.base else ("", "")
+        return Commit(self.run_id, self.fold, as_of, written, self.source_sha256, self.key_mark, base_run_id, mode)
 
     @property
     def asked_as_of(self) -> datetime | None:

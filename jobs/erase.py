@@ -27,11 +27,13 @@ def run(job: Job) -> None:
     keys = keys_of_lake(job.lake, job.settings.privacy)
     users = read_ids(job.spark, job.arguments.user_ids)
     request = Request(forms_of(users, keys), digests_of(users, keys), users.count(), job.arguments.as_of)
-    drop_models(job.lake)  # checkpoints, and vectors by user
-    job.lake.drop_trials()  # copies of users that nothing needs
     # The log entries go that say which key made the ids.
     commit = replace(job.commit, key_mark=mark_of_lake(job.lake))
-    for name, rows in sorted(erase(job.lake, request, commit).items()):
+    erased = erase(job.lake, request, commit)
+    # Not before: an erasure that is refused leaves trainings that were stopped as they are.
+    drop_models(job.lake)  # checkpoints, and vectors by user
+    job.lake.drop_trials()  # copies of users that nothing needs
+    for name, rows in sorted(erased.items()):
         log.info("  %s: %d rows erased", name, rows)
     if not keys:
         log.warning("  no privacy.pseudonym_key is set: erase these users at the source too, or they come back")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from jobs.context import Job
-from recsys_spark.config.settings import PrivacySettings
+from recsys_spark.config.running import PrivacySettings
 from recsys_spark.errors import SettingsError
 from recsys_spark.events.pseudonyms import with_pseudonyms
 from recsys_spark.kernels.pseudonym import Key

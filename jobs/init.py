@@ -9,7 +9,7 @@ from pathlib import Path
 from jobs.command import with_storage_told
 from jobs.command_line import told
 from recsys_spark.config import load_settings
-from recsys_spark.config.settings import SparkSettings
+from recsys_spark.config.running import SparkSettings
 from recsys_spark.errors import SettingsError
 from recsys_spark.session import open_session
 from recsys_spark.sources.guess import guess_settings

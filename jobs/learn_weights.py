@@ -57,7 +57,8 @@ def _sample(fold: Job, names: ScorerNames, stand_ins: pa.Table) -> pa.Table:
     fold.describe("learn_weights: candidates")
     with keeping() as keep:
         asked = asked_users(users, items, boosts, names, truth, excluded, draw, keep)
-        hidden = candidates(asked, items, names, draw, fold.grid(users.count(), items.count())).toArrow()
+        drawn = asked.users.count()  # a bounded number: by that of all, items would travel to far more tasks
+        hidden = candidates(asked, items, names, draw, fold.grid(drawn, items.count())).toArrow()
         as_if_new = items.select("item_id", lit("new").alias("item_group"))
         cold = truth.where("slice = 'cold_user'")
         strangers = asked_users(users, as_if_new, boosts, names, cold, None, draw, keep)

@@ -10,7 +10,7 @@ from functools import partial
 from jobs.context import Job, log, with_stage
 from recsys_spark.errors import SettingsError, SourceError
 from recsys_spark.kernels.together import together
-from recsys_spark.lake import require_not_ended
+from recsys_spark.lake import erasure_runs, require_not_ended
 from recsys_spark.sources.fingerprint import fingerprint
 
 
@@ -109,9 +109,11 @@ def require_same_start(job: Job, *, reads_source: bool = True) -> None:
     """A run keeps its settings, its as-of time and, unless all is read, its source from start to end.
 
     Raises:
-        SettingsError: this run id was started with other settings, or with another as-of time.
+        SettingsError: this run id was started with other settings, with another as-of time, or as an erasure.
         SourceError: this run id has read the source as it was before it changed.
     """
+    if job.run_id in erasure_runs(job.lake):
+        raise SettingsError(f"run id {job.run_id} is that of an erasure; take another --run-id")
     begun = job.begun
     if begun is None:
         return

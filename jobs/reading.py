@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from jobs.command_line import settings_parser
 from recsys_spark.config import load_settings
-from recsys_spark.config.settings import PrivacySettings
+from recsys_spark.config.running import PrivacySettings
 from recsys_spark.lake import Lake, Release, current_release
 from recsys_spark.secret import keys_of
 from recsys_spark.session import open_session

@@ -17,7 +17,7 @@ from recsys_spark.rank.cells import layout_of
 from recsys_spark.rank.diversity import is_capped, searched_length, with_caps
 from recsys_spark.rank.lists import coverage_gaps, model_version, recommendations
 from recsys_spark.rank.pairs import about
-from recsys_spark.rank.renewal import shelf_changes, with_arrivals, with_gone
+from recsys_spark.rank.renewal import shelf_changes, with_arrivals, with_gone, with_lost_boosts
 from recsys_spark.rank.shelves import available, purchased, shelf_items
 from recsys_spark.rank.topn import TopN
 from recsys_spark.rank.variants import Variant
@@ -28,7 +28,8 @@ OUTPUTS = ("recommendations", "item_audiences")
 def run(job: Job) -> None:
     """Lists and audiences, both from the same blocks and weights.
 
-    An update makes the lists of users who changed, and of those whose lists items have left or might come into.
+    An update makes the lists of users who changed, and of those whose lists items have left or might come into, or
+    hold an item that lost its boost.
     """
     items, users = job.read("items"), job.read("user_blocks")
     blocks = available(job.read("item_blocks"), items)
@@ -121,6 +122,9 @@ def _listed(job: Job, scoring: Scoring, shelves: DataFrame, grid: Grid) -> DataF
     arrived, gone = shelf_changes(shelf_items(items, vectors, job.settings.rank.shelves), shelves)
     if not gone.isEmpty():
         changed = changed.unionByName(with_gone(before, gone))
+    boosts = job.before("boosts")
+    if boosts is not None and not job.stays("item_vectors"):
+        changed = changed.unionByName(with_lost_boosts(before, boosts, scoring.boosts))
     if not arrived.isEmpty():
         if any(is_capped(shelf) for shelf in job.settings.rank.shelves):
             return users  # what an arrival moves down may itself have been held back

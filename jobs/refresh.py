@@ -17,6 +17,7 @@ from jobs.base import MODES, with_base
 from jobs.command import run_job
 from jobs.context import Job, log
 from jobs.pipeline import REFRESH, UPDATE, require_same_start, run_steps
+from jobs.train_coldstart import clear, require_launcher
 from recsys_spark.coldstart.launch import kept_epoch
 from recsys_spark.config.load import settings_json
 from recsys_spark.contracts import ALL_TABLES, table
@@ -32,12 +33,15 @@ def run(job: Job) -> None:
     """All steps, the audit, and one row in releases."""
     job = job.with_fold("full")
     if job.finished(OUTPUTS):
-        require_same_start(job)
+        require_same_start(job, reads_source=False)
         log.info("run %s was published before; nothing to do", job.run_id)
         return
     job = with_base(job)
     _require_shelves(job)
+    require_launcher(job)
     job = run_steps(job, UPDATE if job.base else REFRESH)
+    for fold in ("full", "backtest"):
+        clear(job.with_fold(fold))  # a training that was stopped behind its last commit has left its files
     release = _release(job)
     found = audit(job)
     job.require_claim()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from pyspark.sql import DataFrame
 
@@ -21,7 +23,7 @@ from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.errors import SettingsError
 from recsys_spark.lake import TRIALS, Lake
-from recsys_spark.storage import fetch, located, put, remove
+from recsys_spark.storage import fetch, located, private_folder, put, remove
 
 OUTPUTS = ("tower_vectors", "tower_weights", "training_log")
 GROUP_FIELDS = (
@@ -48,18 +50,32 @@ def run(job: Job) -> None:
         for name in job.outputs(OUTPUTS):
             job.write(name, job.spark.createDataFrame([], spark_schema(table(name))))
     else:
-        (_train if job.base is None else _score)(job)
-        _clear(job)
+        (_train if job.base is None else _score_changed)(job)
+        clear(job)
 
 
-def _train(job: Job) -> None:
-    settings, found = job.settings.coldstart, found_epochs(job)
-    if settings.launcher == "spark" and _is_apart(job.lake):
+def require_launcher(job: Job) -> None:
+    """Tell before the first step what would stop the training.
+
+    Raises:
+        SettingsError: executors shall train and cannot reach the lake as files.
+    """
+    settings = job.settings.coldstart
+    if settings.enabled and settings.launcher == "spark" and _is_apart(job.lake):
         raise SettingsError(
             f"coldstart.launcher is spark, and lake.path, {job.lake.root}, is no folder that every executor reaches "
             "by a path without # and ?; set the launcher to auto, which trains on the driver's machine, or keep the "
             "lake in a folder that all machines mount"
         )
+
+
+def _train(job: Job) -> None:
+    require_launcher(job)
+    if job.outputs(["tower_weights"]) and job.finished(["tower_weights", "training_log"]):
+        # Another machine, without the checkpoint, would train another model than the one whose weights are kept.
+        job.write("tower_vectors", _scored(job, first_item=1))
+        return
+    settings, found = job.settings.coldstart, found_epochs(job)
     given = {name: getattr(settings, name) for name in GROUP_FIELDS}
     spec = TrainingSpec(
         example_files=_files(job, "training_examples"),
@@ -74,28 +90,33 @@ def _train(job: Job) -> None:
         _store(job, train(spec, settings.processes, settings.launcher, settings.timeout_minutes))
 
 
-def _score(job: Job) -> None:
+def _score_changed(job: Job) -> None:
     """Vectors of changed users and new items, beside those that the base has of all others."""
-    settings, before = job.settings.coldstart, job.before("tower_vectors")
-    items = job.before("item_vectors")
+    before, items = job.before("tower_vectors"), job.before("item_vectors")
     if before is None or items is None:
         return
+    found = _scored(job, first_item=items.count() + 1)
+    others = before.join(found.select("side", "idx"), ["side", "idx"], "left_anti")
+    job.write("tower_vectors", found.unionByName(others))
+
+
+def _scored(job: Job, first_item: int) -> DataFrame:
+    """Vectors of all users of ``training_users``, and of items from a position on, by the weights that are kept."""
+    settings = job.settings.coldstart
     spec = ScoringSpec(
         weight_files=_files(job, "tower_weights"),
         user_files=_files(job, "training_users"),
         item_files=_files(job, "training_items"),
         folder=str(folder(job)),
         weights_sha256=kept_epoch(job.read("training_log").collect())["weights_sha256"],
-        first_item=items.count() + 1,
+        first_item=first_item,
         width=settings.width,
         hidden=settings.hidden,
         temperature=settings.temperature,
     )
     vectors = score(spec, settings.timeout_minutes)
     job.require_claim()
-    found = _made(job, vectors)
-    others = before.join(found.select("side", "idx"), ["side", "idx"], "left_anti")
-    job.write("tower_vectors", found.unionByName(others))
+    return _made(job, vectors)
 
 
 def folder(job: Job) -> Path:
@@ -103,17 +124,27 @@ def folder(job: Job) -> Path:
 
     A lake behind a URI has no folder that TensorFlow can write to; there it is a temporary folder of this machine.
     """
-    return models(job.lake) / job.run_id / job.fold
+    return models(job.lake) / _of_run(job)
+
+
+def _of_run(job: Job) -> str:
+    """RUN/FOLD as Hadoop takes it: some of its file systems, and all patterns of paths, refuse a colon in a name."""
+    return f"{quote(job.run_id, safe='')}/{job.fold}"
 
 
 def models(lake: Lake) -> Path:
-    """Folder of all training files of a lake's runs."""
+    """Folder of all training files of a lake's runs.
+
+    Raises:
+        PrerequisiteError: it cannot be one of this user alone.
+    """
     root = _root(lake)
     if not _is_apart(lake):
         return Path(root.removeprefix("file:")) / "models"
     # Several lakes may be refreshed from one machine; what trials leave lies below what their lake leaves.
     above, _, trial = root.partition(f"/{TRIALS}/")
-    folder = Path(tempfile.gettempdir()) / "recsys-models" / hashlib.sha256(above.encode()).hexdigest()[:16]
+    own = private_folder(Path(tempfile.gettempdir()) / f"recsys-models-{os.getuid()}")
+    folder = own / hashlib.sha256(above.encode()).hexdigest()[:16]
     return folder / TRIALS / trial if trial else folder
 
 
@@ -125,7 +156,7 @@ def drop_models(lake: Lake) -> None:
         remove(lake.spark, f"{lake.root}/models")
 
 
-def _clear(job: Job) -> None:
+def clear(job: Job) -> None:
     """Remove all that a training or a scoring needed or made, once it is in the lake's tables; its logs stay."""
     for left in folder(job).glob("*/"):
         shutil.rmtree(left, ignore_errors=True)
@@ -146,7 +177,7 @@ def _is_apart(lake: Lake) -> bool:
 
 def _staged(job: Job) -> str:
     """Folder of a lake apart in which executors find what was made on this machine."""
-    return f"{job.lake.root}/models/{job.run_id}/{job.fold}"
+    return f"{job.lake.root}/models/{_of_run(job)}"
 
 
 def _files(job: Job, name: str) -> tuple[str, ...]:
@@ -172,12 +203,13 @@ def _made(job: Job, made: Path) -> DataFrame:
 def _store(job: Job, trained: Trained) -> None:
     job.require_claim()  # a driver that took over while this one trained replaces the vectors
     job.describe("store tower vectors")
-    job.write("tower_vectors", _made(job, trained.vectors))
     if job.outputs(["tower_weights"]):
         job.write("tower_weights", _made(job, trained.weights))
     log_schema = spark_schema(table("training_log"))
     rows = [tuple(line[name] for name in log_schema.names) for line in trained.log]
     job.write("training_log", job.spark.createDataFrame(rows, log_schema).coalesce(1))
+    # Last: from weights and log they can be made again.
+    job.write("tower_vectors", _made(job, trained.vectors))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
+from jobs.command import with_storage_told
 from jobs.command_line import told
 from jobs.reading import reading_parser
 from recsys_spark.config import load_settings
@@ -24,7 +25,8 @@ def run(arguments: Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a command."""
-    return told(lambda: run(reading_parser("vacuum", __doc__ or "").parse_args(argv)))
+    arguments = reading_parser("vacuum", __doc__ or "").parse_args(argv)
+    return told(lambda: with_storage_told(lambda: run(arguments)))
 
 
 if __name__ == "__main__":

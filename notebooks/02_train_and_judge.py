@@ -10,7 +10,7 @@ import os
 
 from pyspark.sql import functions as F
 
-from recsys_spark.config.settings import SparkSettings
+from recsys_spark.config.running import SparkSettings
 from recsys_spark.lake import Lake, current_release
 from recsys_spark.session import open_session
 

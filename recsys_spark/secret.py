@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from recsys_spark.config.running import PrivacySettings
 from recsys_spark.config.secret import REFERENCE
-from recsys_spark.config.settings import PrivacySettings
 from recsys_spark.errors import SettingsError
 from recsys_spark.kernels.pseudonym import Key
 

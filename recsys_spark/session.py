@@ -12,8 +12,8 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from recsys_spark.blas import ask_for_kernels
+from recsys_spark.config.running import SparkSettings
 from recsys_spark.config.secret import SECRET_NAME, is_reference, is_secret
-from recsys_spark.config.settings import SparkSettings
 from recsys_spark.secret import resolve
 
 DELTA_PACKAGE = "io.delta:delta-spark_2.13:4.0.1"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
+
+from recsys_spark.errors import PrerequisiteError
 
 
 def located(spark: SparkSession, uri: str) -> tuple[Any, Any]:
@@ -28,6 +32,24 @@ def first_line(spark: SparkSession, uri: str) -> str | None:
         return reader.readLine()
     finally:
         reader.close()
+
+
+def private_folder(folder: Path) -> Path:
+    """A folder of this machine that no other user can look into; it is made where there is none.
+
+    Raises:
+        PrerequisiteError: it is another user's, or no folder.
+    """
+    if not os.path.lexists(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()  # a link may lead anywhere
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise PrerequisiteError(
+            f"{folder} is another user's, or no folder, so nothing is kept there; remove it, or let TMPDIR name "
+            "another place for temporary files"
+        )
+    folder.chmod(0o700)
+    return folder
 
 
 def fetch(spark: SparkSession, uris: Sequence[str], folder: Path) -> list[Path]:

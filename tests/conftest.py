@@ -11,7 +11,7 @@ from hypothesis import settings
 from pyspark.sql import DataFrame, SparkSession
 from xdist.scheduler import LoadScopeScheduling
 
-from recsys_spark.config.settings import SparkSettings
+from recsys_spark.config.running import SparkSettings
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.session import MARIADB_PACKAGE, POSTGRESQL_PACKAGE, open_session

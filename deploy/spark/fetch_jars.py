@@ -6,7 +6,7 @@ import argparse
 
 from delta.tables import DeltaTable
 
-from recsys_spark.config.settings import SparkSettings
+from recsys_spark.config.running import SparkSettings
 from recsys_spark.session import MARIADB_PACKAGE, POSTGRESQL_PACKAGE, open_session
 
 

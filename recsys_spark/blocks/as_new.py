@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from recsys_spark.blocks.layout import PREDICTED
 from recsys_spark.blocks.maps import DEMAND, demand_target, item_penalty
-from recsys_spark.config.settings import BlockSettings
+from recsys_spark.config.learning import BlockSettings
 from recsys_spark.kernels.arrow import csr_rows, matrix
 from recsys_spark.kernels.draw import parts_of
 from recsys_spark.kernels.ridge import ridge

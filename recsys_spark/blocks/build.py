@@ -34,7 +34,7 @@ from recsys_spark.blocks.repeat import RepeatModel, learn_repeat, repeat_boosts
 from recsys_spark.blocks.spread import block_spreads
 from recsys_spark.blocks.svd import ITEMS_PER_TASK, USERS_PER_TASK, fit_svd, user_vectors
 from recsys_spark.blocks.taste import Taste, learn_taste
-from recsys_spark.config.settings import BlockSettings, Scorer
+from recsys_spark.config.learning import BlockSettings, Scorer
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.errors import SettingsError

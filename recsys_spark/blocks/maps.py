@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from pyspark.sql import Column, DataFrame
 
-from recsys_spark.config.settings import BlockSettings
+from recsys_spark.config.learning import BlockSettings
 from recsys_spark.kernels.arrow import csr_rows, matrix
 from recsys_spark.kernels.draw import hash_share
 from recsys_spark.kernels.ridge import ridge

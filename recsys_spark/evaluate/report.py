@@ -146,7 +146,10 @@ def _ramp(found: Found, slice_: str, metric: str) -> dict[str, Any] | None:
         return None
     names = [m for m in (RECSYS, *BASELINES) if any((m, slice_, b, metric) in found for b in places)]
     chart = line_chart("recall", places, {m: [found.get((m, slice_, b, metric)) for b in places] for m in names})
-    return {"chart": chart, "falls": falls([(b, found[RECSYS, slice_, b, metric]) for b in places])}
+    steps = [(b, found[RECSYS, slice_, b, metric]) for b in places]
+    # Without intervals, as item_recall has none, nothing tells a fall from chance.
+    told = any(measured.low < measured.high for _, measured in steps)
+    return {"chart": chart, "falls": falls(steps) if told else None}
 
 
 def falls(steps: Sequence[tuple[str, Measured]]) -> list[str]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.config.settings import BacktestSettings
+from recsys_spark.config.ranking import BacktestSettings
 from recsys_spark.contracts import table
 from recsys_spark.errors import SourceError
 from recsys_spark.kernels.draw import hash_share

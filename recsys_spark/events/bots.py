@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.config.settings import CleaningSettings
+from recsys_spark.config.describing import CleaningSettings
 from recsys_spark.events.duplicates import event_hash
 from recsys_spark.events.rules import with_reason
 

@@ -14,7 +14,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.config.settings import CleaningSettings
+from recsys_spark.config.describing import CleaningSettings
 from recsys_spark.contracts import table
 from recsys_spark.contracts.model import Field
 from recsys_spark.contracts.raw import SOURCE_FILE

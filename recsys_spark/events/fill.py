@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.config.settings import CleaningSettings
+from recsys_spark.config.describing import CleaningSettings
 from recsys_spark.events.knn import nearest_fillers
 from recsys_spark.events.numbers import NUMBERS, PRICE, per_name
 from recsys_spark.events.quality import CHANGES

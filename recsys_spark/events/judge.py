@@ -7,7 +7,7 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.config.settings import CleaningSettings
+from recsys_spark.config.describing import CleaningSettings
 from recsys_spark.contracts import table
 from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
 from recsys_spark.events.bots import with_bots

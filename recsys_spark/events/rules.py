@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from recsys_spark.config.describing import CleaningSettings
 from recsys_spark.config.group import EVENT_TYPE
-from recsys_spark.config.settings import CleaningSettings
 from recsys_spark.contracts.raw import UNPARSED
 from recsys_spark.events.typed import RAW, REPLACEMENT
 

@@ -11,6 +11,8 @@ of more columns has the length of its part of the vector, since a dot product is
 are left out: nothing they hold can be on the list, so the search stays exact. Longest vectors first, and leaving out
 the rest, is the first step of LEMP (Teflioudi, Gemulla and Mykytiuk, "LEMP: Fast Retrieval of Large Entries in a Matrix
 Product", SIGMOD 2015).
+
+Of items that no dense scorer tells apart one is searched and stands for all (``alike``).
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recsys_spark.kernels.alike import Alike, Apart
 from recsys_spark.kernels.best import Best
+from recsys_spark.kernels.bounds import bounds, sizes_of
 from recsys_spark.kernels.scoring import Mixture, Pairs, Scorers, Shelf, Side
 
 SLACK = 8
@@ -29,9 +33,6 @@ SMALLEST, LARGEST, SHARE_OF_EARLIER = 256, 2048, 8
 """Items of a block: an eighth of those before it, within these bounds. The first blocks raise what later ones must
 beat, so they are small; the scores of 256 users and 2,048 items are 2 MB, which stay in a core's cache until they are
 compared."""
-ROUNDING = 2e-5
-"""By this share of the sum of the parts' sizes, products in float32 may be off; at a few hundred columns they are less.
-"""
 
 
 @dataclass(frozen=True)
@@ -68,25 +69,32 @@ class Search:
         self.weights = weights[:, :, self.columns]
         self.item_kinds = items.kinds
         self.usual = int(np.bincount(items.kinds, minlength=1).argmax())
-        sizes = _sizes(items.vectors, scorers.spans)
-        self.order, ends = _laid_out(items.kinds, self._promise(users, sizes))
-        self.place_of = np.empty(len(self.order), np.int64)
-        self.place_of[self.order] = np.arange(len(self.order))
-        self.on_shelf = np.zeros((len(shelves), len(self.order)), bool)
-        for on, shelf in zip(self.on_shelf, shelves, strict=True):
-            on[self.place_of[shelf.items]] = True
-        self.blocks = [self._block(number, start, stop) for number, (start, stop) in enumerate(ends)]
         every = len(self.columns) == items.vectors.shape[1]
         vectors = items.vectors if every else items.vectors.take(self.columns, axis=1)
+        on_shelf = np.zeros((len(shelves), len(items.kinds)), bool)
+        for on, shelf in zip(on_shelf, shelves, strict=True):
+            on[shelf.items] = True
+        self.alike = Alike.of(vectors, items.kinds[:, None], on_shelf.T)
+        searched = self.alike.first
+        sizes = sizes_of(items.vectors[searched] if self.alike.any else items.vectors, scorers.spans)
+        order, ends = _laid_out(items.kinds[searched], self._promise(users, items.kinds[searched], sizes))
+        self.order = searched[order]
+        place_of_group = np.empty(len(order), np.int64)
+        place_of_group[order] = np.arange(len(order))
+        self.place_of = place_of_group[self.alike.group_of]
+        self.on_shelf = on_shelf[:, self.order]
+        self.blocks = [self._block(number, start, stop) for number, (start, stop) in enumerate(ends)]
+        self.block_of = np.repeat(np.arange(len(ends)), [stop - start for start, stop in ends])
         self.vectors = vectors.take(self.order, axis=0)
         starts = [block.start for block in self.blocks]
         self.low, self.high = (
-            extreme.reduceat(sizes[self.order], starts, axis=0) if starts else sizes
-            for extreme in (np.minimum, np.maximum)
+            extreme.reduceat(sizes[order], starts, axis=0) if starts else sizes for extreme in (np.minimum, np.maximum)
         )
 
-    def picked(self, users: Side, scorers: Scorers, excluded: Pairs) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Of each shelf, the pairs worth scoring again as rows and columns, ascending.
+    def picked(
+        self, users: Side, scorers: Scorers, excluded: Pairs
+    ) -> tuple[list[tuple[np.ndarray, np.ndarray]], Apart]:
+        """Of each shelf, the pairs worth scoring again as rows and columns, ascending, and what some stand for.
 
         Args:
             users: a tile of them.
@@ -97,18 +105,19 @@ class Search:
         for block in self.blocks:
             if block.shelves:
                 tile.visit(block)
-        return [best.found() for best in tile.best]
+        tile.visit_apart()
+        return [best.found() for best in tile.best], tile.apart
 
     def weighted_sizes(self, sizes: np.ndarray, user_kinds: np.ndarray, item_kind: int) -> np.ndarray:
         """Sizes [users, spans] by the weight that each user gives to items of a kind."""
         weight = self.steepness[user_kinds, item_kind, : len(self.spans)]
         return sizes * np.where([width > 1 for _, width in self.spans], np.abs(weight), weight)
 
-    def _promise(self, users: Side, item_sizes: np.ndarray) -> np.ndarray:
+    def _promise(self, users: Side, item_kinds: np.ndarray, item_sizes: np.ndarray) -> np.ndarray:
         """[items]: what bounds the scores of each item, as the mean over the users."""
-        sizes, found = _sizes(users.vectors, self.spans), np.zeros(len(self.item_kinds))
-        for kind in np.unique(self.item_kinds) if len(users.kinds) else ():
-            of_kind = self.item_kinds == kind
+        sizes, found = sizes_of(users.vectors, self.spans), np.zeros(len(item_kinds))
+        for kind in np.unique(item_kinds) if len(users.kinds) else ():
+            of_kind = item_kinds == kind
             found[of_kind] = item_sizes[of_kind] @ self.weighted_sizes(sizes, users.kinds, kind).mean(axis=0)
         return found
 
@@ -116,6 +125,26 @@ class Search:
         places = [np.flatnonzero(on[start:stop]) for on in self.on_shelf]
         held = [(shelf, None if len(p) == stop - start else p) for shelf, p in enumerate(places) if len(p)]
         return Block(number, start, stop, int(self.item_kinds[self.order[start]]), tuple(held))
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Pairs without a score, ascending by the item's place in the search's order."""
+
+    users: np.ndarray
+    places: np.ndarray
+
+    @classmethod
+    def of(cls, users: np.ndarray, places: np.ndarray) -> _Cells:
+        """Pairs in any order, brought into order."""
+        order = np.argsort(places, kind="stable")
+        return cls(users[order], places[order])
+
+    def clear(self, logits: np.ndarray, block: Block, row_of: np.ndarray) -> None:
+        """Write -inf over those of a block; ``row_of`` [users] is -1 for those without a row of logits."""
+        part = slice(*np.searchsorted(self.places, (block.start, block.stop)))
+        rows, places = row_of[self.users[part]], self.places[part] - block.start
+        logits[rows[rows >= 0], places[rows >= 0]] = -np.inf
 
 
 @dataclass(frozen=True)
@@ -146,7 +175,7 @@ class _Tile:
         self._search = search
         n_users = len(users.kinds)
         self.best = [Best(n_users, shelf.length + SLACK) for shelf in search.shelves]
-        vectors, sizes = users.vectors[:, search.columns], _sizes(users.vectors, search.spans)
+        vectors, sizes = users.vectors[:, search.columns], sizes_of(users.vectors, search.spans)
         intercept = search.mixture.intercept
         self._weighted, self._intercept = {}, {}
         self._limits = np.empty((n_users, len(search.blocks)))
@@ -157,13 +186,18 @@ class _Tile:
             self._intercept[kind] = beyond.astype(np.float32)
             of_kind = [block.number for block in search.blocks if block.kind == kind]
             weighted_sizes = search.weighted_sizes(sizes, users.kinds, kind)
-            self._limits[:, of_kind] = beyond[:, None] + _bounds(
+            self._limits[:, of_kind] = beyond[:, None] + bounds(
                 weighted_sizes, search.low[of_kind], search.high[of_kind]
             )
-        rows, places = excluded.users, search.place_of[excluded.items]
-        order = np.argsort(places, kind="stable")
-        self._barred_rows, self._barred_places = rows[order], places[order]
-        self._boosted = self._of_scorers(users, scorers)
+        boosts = self._boosts(users, scorers)
+        shared, shared_out = (search.alike.shared(items) for items in (boosts[1], excluded.items))
+        out = excluded.users, excluded.items
+        members, members_out = ([part[which] for part in told] for which, told in ((shared, boosts), (shared_out, out)))
+        self.apart = Apart.among(search.alike, tuple(members), tuple(members_out))
+        # Who tells members apart has their group's entries for himself, and none in the blocks.
+        self._touched = _Cells.of(self.apart.users, search.place_of[self.apart.first])
+        self._barred = _Cells.of(excluded.users[~shared_out], search.place_of[excluded.items[~shared_out]])
+        self._boosted = self._added_up(*[part[~shared] for part in boosts])
         self._buffer = np.empty(n_users * LARGEST, np.float32)
 
     def visit(self, block: Block) -> None:
@@ -191,10 +225,11 @@ class _Tile:
         boosted_rows = row_of[boosted.users]
         held = boosted_rows >= 0
         logits[boosted_rows[held], boosted.places[held] - block.start] += boosted.values[held]
+        self._touched.clear(logits, block, row_of)
         columns = self._search.order[block.start : block.stop]
         for exclude in (False, True):
             if exclude:
-                self._bar(logits, block, row_of)
+                self._barred.clear(logits, block, row_of)
             for shelf, places in block.shelves:
                 if self._search.shelves[shelf].exclude == exclude:
                     best = self.best[shelf]
@@ -203,36 +238,54 @@ class _Tile:
                     else:
                         best.push(logits.take(places, axis=1), columns[places], rows)
 
-    def _bar(self, logits: np.ndarray, block: Block, row_of: np.ndarray) -> None:
-        """Write -inf over the excluded pairs; ``row_of`` [users] is -1 for those without a row of logits."""
-        part = slice(*np.searchsorted(self._barred_places, (block.start, block.stop)))
-        rows, places = row_of[self._barred_rows[part]], self._barred_places[part] - block.start
-        logits[rows[rows >= 0], places[rows >= 0]] = -np.inf
-
     def _push_boosted(self, block: Block, pairs: _Boosted) -> None:
         """Single pairs of users who can find nothing else in the block."""
         search = self._search
-        left, right = self._weighted[block.kind][pairs.users], search.vectors[pairs.places]
-        scores = np.einsum("nd,nd->n", left, right) + pairs.values
-        if block.kind != search.usual:
-            scores += self._intercept[block.kind][pairs.users]
+        scores = self._dense(block.kind, pairs.users, pairs.places) + pairs.values
         for shelf, _ in block.shelves:
             kept = search.on_shelf[shelf, pairs.places]
             if search.shelves[shelf].exclude:
                 kept &= ~pairs.barred
             self.best[shelf].push_pairs(scores[kept], search.order[pairs.places[kept]], pairs.users[kept])
 
-    def _of_scorers(self, users: Side, scorers: Scorers) -> _Boosted:
-        """The sums of the sparse scorers' weighted values."""
-        search, n_users = self._search, max(len(users.kinds), 1)
-        keys, values = [np.empty(0, np.int64)], [np.empty(0)]
+    def visit_apart(self) -> None:
+        """Single pairs that their users tell apart from the group of the item."""
+        search, apart = self._search, self.apart
+        users, places = apart.users, search.place_of[apart.first]
+        limit = self._limits[users, search.block_of[places]] if len(users) else np.empty(0)
+        floors = np.array([best.floor[users] for best in self.best]).reshape(len(self.best), len(users))
+        reached = limit[apart.of] + apart.values >= floors.min(axis=0, initial=np.inf)[apart.of]
+        pairs, at = np.unique(apart.of[reached], return_inverse=True)
+        scores, kinds = np.empty(len(pairs), np.float32), search.item_kinds[search.order[places[pairs]]]
+        for kind in np.unique(kinds):
+            some = np.flatnonzero(kinds == kind)
+            scores[some] = self._dense(kind, users[pairs[some]], places[pairs[some]])
+        entry_scores, entry_pairs = scores[at] + apart.values[reached], pairs[at]
+        for best, shelf, on in zip(self.best, search.shelves, search.on_shelf, strict=True):
+            kept = on[places[entry_pairs]] & apart.open[shelf.exclude][reached]
+            best.push_pairs(entry_scores[kept], apart.items[reached][kept], users[entry_pairs[kept]])
+
+    def _dense(self, kind: int, users: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Scores [n] of single pairs with items of a kind, without boosts."""
+        scores = np.einsum("nd,nd->n", self._weighted[kind][users], self._search.vectors[places])
+        return scores if kind == self._search.usual else scores + self._intercept[kind][users]
+
+    def _boosts(self, users: Side, scorers: Scorers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Users, items and weighted values of all sparse scorers' pairs."""
+        search, whole = self._search, np.empty(0, np.int64)
+        values = [np.empty(0)]
         for place, pairs in enumerate(scorers.sparse, start=len(scorers.spans)):
-            keys.append(search.place_of[pairs.items] * n_users + pairs.users)
             weight = search.steepness[users.kinds[pairs.users], search.item_kinds[pairs.items], place]
             values.append(weight * pairs.values)
-        pair, pair_of = np.unique(np.concatenate(keys), return_inverse=True)
-        total = np.bincount(pair_of, np.concatenate(values), len(pair)).astype(np.float32)
-        barred = np.isin(pair, self._barred_places * n_users + self._barred_rows)
+        rows, items = ([whole, *[getattr(pairs, name) for pairs in scorers.sparse]] for name in ("users", "items"))
+        return np.concatenate(rows), np.concatenate(items), np.concatenate(values)
+
+    def _added_up(self, users: np.ndarray, items: np.ndarray, values: np.ndarray) -> _Boosted:
+        """Boosts of items that stand for themselves alone, a pair once."""
+        n_users = max(len(self._limits), 1)
+        pair, pair_of = np.unique(self._search.place_of[items] * n_users + users, return_inverse=True)
+        total = np.bincount(pair_of, values, len(pair)).astype(np.float32)
+        barred = np.isin(pair, self._barred.places * n_users + self._barred.users)
         places, rows = np.divmod(pair, n_users)
         return _Boosted(rows, places, total, barred)
 
@@ -255,18 +308,3 @@ def _laid_out(kinds: np.ndarray, promise: np.ndarray) -> tuple[np.ndarray, list[
             order[start:stop] = block
             ends.append((start, stop))
     return order, ends
-
-
-def _sizes(vectors: np.ndarray, spans: Sequence[tuple[int, int]]) -> np.ndarray:
-    """[rows, spans] float64: the value of a span of one column, the length of a wider one."""
-    found = np.empty((len(vectors), len(spans)))
-    for place, (start, width) in enumerate(spans):
-        part = vectors[:, start : start + width]
-        found[:, place] = part[:, 0] if width == 1 else np.sqrt(np.einsum("nd,nd->n", part, part, dtype=np.float64))
-    return found
-
-
-def _bounds(sizes: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """[users, blocks]: the most that a score can be, rounding counted in."""
-    most = np.maximum(sizes, 0.0) @ high.T + np.minimum(sizes, 0.0) @ low.T
-    return most + ROUNDING * (np.abs(sizes) @ np.maximum(np.abs(low), np.abs(high)).T)

@@ -1,7 +1,8 @@
 """Exact top-N of one tile of users against one shard of items, in NumPy.
 
 ``search`` finds a few more items than a list needs, in float32. They are scored again in float64, so that the order of
-near ties depends neither on the tile nor on the shard nor on what the search left out.
+near ties depends neither on the tile nor on the shard nor on what the search left out. What it picks may stand for
+several items with one vector (``alike``), which are laid out last.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recsys_spark.kernels.alike import Apart
 from recsys_spark.kernels.scoring import Mixture, Pairs, Scorers, Shelf, Side
 from recsys_spark.kernels.search import SLACK, Search
 
@@ -46,8 +48,9 @@ def top_n(
     for start in range(0, len(users.kinds), rows):
         stop = min(start + rows, len(users.kinds))
         tile, theirs = users.rows(start, stop), scorers.rows(start, stop)
-        picked = search.picked(tile, theirs, excluded.rows(start, stop))
-        parts.extend(_shifted(part, start) for part in _scored_again(picked, tile, items, theirs, mixture, shelves))
+        picked, apart = search.picked(tile, theirs, excluded.rows(start, stop))
+        for part, shelf in zip(_scored_again(picked, tile, items, theirs, mixture, shelves), shelves, strict=True):
+            parts.append(_shifted(_with_alike(part, apart, shelf) if search.alike.any else part, start))
     return _joined(parts)
 
 
@@ -76,6 +79,17 @@ def _scored_again(
         at = np.searchsorted(unique, asked)
         found.append(_ordered(shelf, shelves[shelf].length, rows[at], columns[at], logit[at], contributions[at]))
     return found
+
+
+def _with_alike(found: Chosen, apart: Apart, shelf: Shelf) -> Chosen:
+    """The same lists with all items that a picked one stands for; equal vectors have equal scores."""
+    entry, items = apart.expanded(found.user, found.item, found.logit, shelf.length, shelf.exclude)
+    order = np.lexsort((items, found.user[entry]))
+    entry, items = entry[order], items[order]
+    shelf_number = int(found.shelf[0]) if len(found.shelf) else 0
+    return _ordered(
+        shelf_number, shelf.length, found.user[entry], items, found.logit[entry], found.contributions[entry]
+    )
 
 
 def _ordered(

@@ -16,7 +16,8 @@ from pyspark.sql import functions as F
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.errors import ConflictError
-from recsys_spark.lake.lake import Commit, Lake
+from recsys_spark.lake.commit import Commit
+from recsys_spark.lake.lake import Lake
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,13 @@ from pyspark.sql import functions as F
 
 from recsys_spark.contracts import ALL_TABLES, Contract, table
 from recsys_spark.errors import ConflictError, NotFoundError, PrerequisiteError, SettingsError
-from recsys_spark.lake.lake import Commit, Lake, place_of, retention_properties, statistics_properties, title_of
+from recsys_spark.lake.commit import Commit, place_of, title_of
+from recsys_spark.lake.lake import Lake
+from recsys_spark.lake.properties import CHECKPOINT, retention_properties, statistics_properties
 from recsys_spark.lake.releases import Release, current_release, release_of, supersede
 from recsys_spark.lake.vacuum import remove_files
 from recsys_spark.storage import located
 
-_CHECKPOINT = "delta.checkpointInterval"
 _ERASURE = "erasure"
 
 
@@ -163,7 +164,7 @@ class _Source:
         rows = folded.read(name, version)
         gone, kept = self._parted(rows, contract, fold, users)
         retention = retention_properties(folded.retention_hours)
-        folded.set_properties(name, {**statistics_properties(contract), **retention, _CHECKPOINT: "1"})
+        folded.set_properties(name, {**statistics_properties(contract), **retention, CHECKPOINT: "1"})
         folded.overwrite(name, kept, replace(self.commit, fold=fold))
         return gone.count()
 
@@ -235,7 +236,7 @@ def _require_unused(lake: Lake, request: Request, run_id: str) -> bool:
     """
     require_not_ended(lake, run_id)
     if not lake.exists("erasures") or _records(lake, run_id).isEmpty():
-        used = any(w["run_id"] == run_id and w.get("kind") != _ERASURE for w in _writers(lake))
+        used = any(_run_of(w) == run_id and w.get("kind") != _ERASURE for w in _writers(lake))
         if used or release_of(lake, run_id):
             raise SettingsError(
                 f"run id {run_id} was used by a run that is no erasure, so nobody was erased; take another --run-id"
@@ -259,9 +260,14 @@ def _writers(lake: Lake) -> Iterator[Mapping[str, str]]:
             yield from (written for _, written in folded.commits(name))
 
 
+def _run_of(written: Mapping[str, str]) -> str:
+    """The run that a commit is of; a claim to it, and its refusal, are committed under longer ids."""
+    return written["run_id"].partition("/")[0]
+
+
 def _unpublished_runs(lake: Lake, commit: Commit) -> list[str]:
     """Runs that wrote a table of this lake and have not published."""
-    wrote = {written["run_id"] for written in _writers(lake)}
+    wrote = {_run_of(written) for written in _writers(lake)}
     if lake.exists("releases"):
         published = lake.read("releases").where("state = 'published'").select("run_id").collect()
         wrote -= {row["run_id"] for row in published}
@@ -300,7 +306,7 @@ def _purge(lake: Lake, name: str, version: int) -> None:
     Raises:
         PrerequisiteError: there is no checkpoint, and none could be written; no log entry was removed.
     """
-    lake.alter(name, f"UNSET TBLPROPERTIES IF EXISTS ('{_CHECKPOINT}')")
+    lake.set_properties(name, {CHECKPOINT: None})
     remove_files(lake.spark, lake.path(name), 0)
     if not _has_checkpoint(lake, name, version):  # killed right after the commit, or Delta could not and kept silent
         _write_checkpoint(lake, name, version)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -9,6 +12,10 @@ from recsys_spark.errors import SourceError
 from recsys_spark.storage import located
 
 FORMATS = ("parquet", "csv", "json")
+MARKER = "_recsys_export.json"
+"""File in a folder that an export wrote; whoever reads the folder as a table passes over it, for its first letter."""
+BESIDE = "._recsys_writing"
+"""What the name of the folder ends in where an export is written before it takes its place."""
 # A quote inside a value is doubled, as RFC 4180 has it; Spark's own default is a backslash, which few tools read. Spark
 # would also cut white space off the ends of values, line breaks among it.
 OPTIONS = {
@@ -30,7 +37,8 @@ def nested_as_text(frame: DataFrame) -> DataFrame:
 def write_files(frame: DataFrame, form: str, out: str) -> None:
     """Write the frame as a folder of files, which pandas and Spark read as one table.
 
-    An earlier export in its place is replaced, anything else is left alone.
+    An earlier export in its place is replaced when the new one is complete, anything else is left alone. What an
+    export that was killed has left beside it is replaced as well.
 
     Args:
         frame: what to write.
@@ -38,10 +46,28 @@ def write_files(frame: DataFrame, form: str, out: str) -> None:
         out: folder, local or any URI that Spark's Hadoop file systems know.
 
     Raises:
-        SourceError: there is something at ``out`` that no export has written.
+        SourceError: there is something at ``out`` that no export has written, or the export could not take its place.
     """
     files, path = located(frame.sparkSession, out)
-    if files.exists(path) and not files.exists(path.suffix("/_SUCCESS")):
-        raise SourceError(f"{out} exists and is no earlier export (it holds no _SUCCESS); remove it or choose --out")
+    _require_replaceable(files, path, out)
+    beside = path.suffix(BESIDE)
     flat = nested_as_text(frame) if form == "csv" else frame
-    flat.write.format(form).mode("overwrite").options(**OPTIONS.get(form, {})).save(out)
+    flat.write.format(form).mode("overwrite").options(**OPTIONS.get(form, {})).save(beside.toString())
+    marker = files.create(beside.suffix(f"/{MARKER}"), True)
+    marker.write(bytearray(json.dumps({"format": form}), "utf-8"))
+    marker.close()
+    files.delete(path, True)
+    if not files.rename(beside, path):
+        raise SourceError(f"the export is complete at {beside.toString()}, but could not be renamed to {out}; move it")
+
+
+def _require_replaceable(files: Any, path: Any, out: str) -> None:
+    """See that nothing is at a path but an earlier export, an empty folder, or what a killed writer left in one."""
+    if not files.exists(path) or files.exists(path.suffix(f"/{MARKER}")):
+        return
+    is_folder = files.getFileStatus(path).isDirectory()
+    if not is_folder or any(found.getPath().getName() != "_temporary" for found in files.listStatus(path)):
+        raise SourceError(
+            f"{out} exists and is no earlier export: it holds no {MARKER}. Choose another --out, or remove it first, "
+            "if it is an export that was made before exports held that file"
+        )

@@ -3,57 +3,26 @@
 from __future__ import annotations
 
 import json
-import math
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
 from delta.tables import DeltaTable
-from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import Column, DataFrame, DataFrameWriter, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 from recsys_spark.contracts import Contract, table
 from recsys_spark.contracts.spark import conform
-from recsys_spark.errors import ConflictError, ContractError, NotFoundError
-from recsys_spark.lake.history import LIMIT, History
+from recsys_spark.errors import ConflictError, NotFoundError
+from recsys_spark.lake import properties as props
+from recsys_spark.lake import versions
+from recsys_spark.lake.commit import Commit, faults_told, refuse_nulls, title_of
+from recsys_spark.lake.history import History
 from recsys_spark.storage import located
 
-_CONFLICT = re.compile(r"\[DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)")
-"""Delta's word that another commit came first, in each kind of exception that Spark brings it in."""
-_NULL_MARK = "null in a column that may hold none: "
-_COMPARABLE = ("string", "int", "bigint", "float", "double", "timestamp", "date")
 TRIALS = "trials"
 """Folder of the lakes of trials, below the lake that asked for them."""
-WEEK_HOURS = 168.0
-"""How long Delta remembers which files were replaced, unless a table's properties say otherwise."""
-_CHANGE_FEED = "delta.enableChangeDataFeed"
-_DELETION_VECTORS = "delta.enableDeletionVectors"
-NO_KEY = "none"
-
-
-@dataclass(frozen=True)
-class Commit:
-    """Who writes, for the commit's metadata. ``fold`` keeps a backtest's commits apart from the full run's."""
-
-    run_id: str
-    fold: str
-    as_of: str
-    settings_sha256: str
-    source_sha256: str = ""
-    """Fingerprint of the source, in the commits of an ingest."""
-    key_mark: str = ""
-    """Mark of the key that made the pseudonyms, in the commits of an ingest; NO_KEY where ids came as they are."""
-    base_run_id: str = ""
-    """Release that an update brings up to date; empty in a full refresh."""
-    kind: str = ""
-    """``erasure`` in the commits of one; empty in all others."""
-    follows: int | None = None
-    """The version that added rows stand on; None where the commit says itself what the table holds."""
 
 
 class Lake:
@@ -69,7 +38,7 @@ class Lake:
         root: str,
         fold: str = "full",
         history: History | None = None,
-        retention_hours: float = WEEK_HOURS,
+        retention_hours: float = props.WEEK_HOURS,
     ) -> None:
         if fold not in ("full", "backtest"):
             raise ValueError(f"fold {fold!r}: expected full or backtest")
@@ -154,9 +123,9 @@ class Lake:
         done = self.committed(name, commit)
         if done is not None:
             return done
-        with _faults_told(table(name), commit):
-            self._go_back(name, base, _CHANGE_FEED)
-        return self.append(name, frame, replace(commit, follows=self._latest(name)))
+        with faults_told(table(name), commit):
+            follows = self._go_back(name, base, props.CHANGE_FEED)
+        return self.append(name, frame, replace(commit, follows=follows))
 
     def replace_users(self, name: str, users: DataFrame, frame: DataFrame, commit: Commit, base: int) -> int:
         """Rows in the place of those that some users have at a version; returns the new version, a repeat is skipped.
@@ -177,23 +146,19 @@ class Lake:
         done = self.committed(name, commit)
         if done is not None:
             return done
-        with _faults_told(table(name), commit):
-            self._go_back(name, base, _DELETION_VECTORS)
-            found = DeltaTable.forPath(self.spark, self.path(name))
-            theirs = users.select("user_id").distinct().alias("theirs")
-            found.alias("rows").merge(theirs, "rows.user_id = theirs.user_id").whenMatchedDelete().execute()
-        return self.append(name, frame, replace(commit, follows=self._latest(name)))
+        with faults_told(table(name), commit):
+            begun = self._go_back(name, base, props.DELETION_VECTORS)
+            follows = versions.without_users(self.spark, self.path(name), users, begun)
+        return self.append(name, frame, replace(commit, follows=follows))
 
-    def _latest(self, name: str) -> int:
-        return int(DeltaTable.forPath(self.spark, self.path(name)).history(1).collect()[0]["version"])
-
-    def _go_back(self, name: str, base: int, feature: str) -> None:
-        """Make the table what it was at a version, with a feature of Delta switched on."""
-        found = DeltaTable.forPath(self.spark, self.path(name))
+    def _go_back(self, name: str, base: int, feature: str) -> int:
+        """Make the table what it was at a version, with a feature of Delta; returns the version that it is now at."""
+        # Going back takes back what the properties were told since, and brings back what an erasure needed.
+        wanted = {feature: "true", props.CHECKPOINT: None, **props.retention_properties(self.retention_hours)}
         if not self.is_latest(name, base):
-            found.restoreToVersion(base)
-        # Going back also takes back what the properties were told since.
-        self.set_properties(name, {feature: "true", **retention_properties(self.retention_hours)})
+            DeltaTable.forPath(self.spark, self.path(name)).restoreToVersion(base)
+        self.set_properties(name, wanted)
+        return versions.standing_at(self.spark, self.path(name), base)
 
     def added(self, name: str, version: int) -> DataFrame:
         """The rows that the commit of this version added, from the change data feed."""
@@ -238,26 +203,15 @@ class Lake:
 
     def properties(self, name: str) -> Mapping[str, str]:
         """The table's properties."""
-        details = DeltaTable.forPath(self.spark, self.path(name)).detail()
-        return dict(details.select("properties").collect()[0][0])
+        return props.properties(self.spark, self.path(name))
 
-    def set_properties(self, name: str, wanted: Mapping[str, str]) -> None:
-        """Set those of the table's properties that differ; where none does, nothing is committed."""
-        there = self.properties(name)
-        differ = {key: value for key, value in wanted.items() if there.get(key) != value}
-        if differ:
-            listed = ", ".join(f"'{key}' = '{value}'" for key, value in differ.items())
-            self.alter(name, f"SET TBLPROPERTIES ({listed})")
-
-    def alter(self, name: str, change: str) -> None:
-        """Change the table's properties: ``change`` is what follows the table in ALTER TABLE."""
-        _, path = located(self.spark, self.path(name))
-        quoted = path.toString().replace("`", "``")
-        self.spark.sql(f"ALTER TABLE delta.`{quoted}` {change}")
+    def set_properties(self, name: str, wanted: Mapping[str, str | None]) -> None:
+        """Set those of the table's properties that differ, and remove those that are to be None."""
+        props.set_properties(self.spark, self.path(name), wanted)
 
     def _write(self, name: str, frame: DataFrame, commit: Commit, mode: str) -> int:
         contract = table(name)
-        checked = _refuse_nulls(contract, conform(contract, frame))
+        checked = refuse_nulls(contract, conform(contract, frame))
         if contract.cluster_by:
             checked = checked.sortWithinPartitions(*contract.cluster_by)
         writer = (
@@ -266,12 +220,12 @@ class Lake:
             .option("txnAppId", f"{commit.run_id}/{commit.fold}/{name}")
             .option("txnVersion", 1)
             .option("userMetadata", json.dumps(vars(commit), sort_keys=True))
-            .options(**statistics_properties(contract), **retention_properties(self.retention_hours))
-            .options(**({_CHANGE_FEED: "true"} if contract.tells_changes else {}))
+            .options(**props.statistics_properties(contract), **props.retention_properties(self.retention_hours))
+            .options(**({props.CHANGE_FEED: "true"} if contract.tells_changes else {}))
         )
         if mode == "overwrite":
             writer = writer.option("overwriteSchema", "true")
-        with _faults_told(contract, commit):
+        with faults_told(contract, commit):
             self._save(writer, contract)
         last = self._history.last_of_session(self.path(name))
         version = self._version_by(name, [last] if last else [], commit)
@@ -292,20 +246,13 @@ class Lake:
         mine = (commit.run_id, commit.fold)
         version, by = next(((v, by) for v, by in commits if (by.get("run_id"), by.get("fold")) == mine), (None, {}))
         follows = by.get("follows")
-        if version is not None and follows is not None and self._changed_between(name, follows, version):
+        path = self.path(name)
+        if version is not None and follows is not None and versions.rows_changed(self.spark, path, follows, version):
             raise ConflictError(
                 f"table {name}: another driver committed to it while run {commit.run_id} added rows, so that version "
                 f"{version} holds those of both; no release names it. Take another --run-id"
             )
         return version
-
-    def _changed_between(self, name: str, version: int, later: int) -> bool:
-        """Whether a commit between two versions was more than a vacuum, which says when it begins and ends."""
-        if later == version + 1:
-            return False
-        history = DeltaTable.forPath(self.spark, self.path(name)).history(later - version + LIMIT)
-        between = history.where((F.col("version") > version) & (F.col("version") < later))
-        return not between.where(~F.col("operation").startswith("VACUUM")).isEmpty()
 
     def _save(self, writer: DataFrameWriter, contract: Contract) -> None:
         """Save; a table of an earlier version first loses what its properties say of columns that go."""
@@ -316,103 +263,8 @@ class Lake:
             if error.getCondition() != "DELTA_COLUMN_NOT_FOUND_IN_SCHEMA":
                 raise
             stay = set(self.spark.read.format("delta").load(path).columns)
-            self.set_properties(contract.name, statistics_properties(contract, stay))
+            self.set_properties(contract.name, props.statistics_properties(contract, stay))
             writer.save(path)
-
-
-def title_of(fold: str, name: str) -> str:
-    """How a release names a table; see place_of.
-
-    >>> title_of("backtest", "events"), title_of("full", "events")
-    ('backtest/events', 'events')
-    """
-    return name if fold == "full" else f"{fold}/{name}"
-
-
-def place_of(title: str) -> tuple[str, str]:
-    """Fold and name of the table that a release names.
-
-    >>> place_of("backtest/events"), place_of("events")
-    (('backtest', 'events'), ('full', 'events'))
-    """
-    fold, _, name = title.rpartition("/")
-    return fold or "full", name
-
-
-def statistics_properties(contract: Contract, among: Collection[str] | None = None) -> dict[str, str]:
-    """Table properties that keep ids out of the log: Delta notes each file's least and largest value of a column.
-
-    They name the contract's columns that tell of nobody, or those of them ``among`` some. Delta takes them where
-    a table is created; an older one gets them when it is next purged.
-    """
-    if not any(field.personal for field in contract.fields):
-        return {}
-    harmless = [f.name for f in contract.fields if f.type in _COMPARABLE and not f.personal]
-    harmless = [name for name in harmless if among is None or name in among]
-    if not harmless:
-        return {"delta.dataSkippingNumIndexedCols": "0"}
-    return {"delta.dataSkippingStatsColumns": ",".join(harmless)}
-
-
-def retention_properties(hours: float) -> dict[str, str]:
-    """Table properties that let a vacuum keep replaced files for so many hours, and releases name versions for years.
-
-    Delta forgets which files were replaced, and when, after a week, and what it forgot a vacuum removes. The log would
-    go after 30 days, but an update names versions that its full refresh wrote; an erasure purges the log itself.
-    """
-    return {
-        "delta.deletedFileRetentionDuration": f"interval {math.ceil(max(hours, WEEK_HOURS))} hours",
-        "delta.logRetentionDuration": "interval 3650 days",
-    }
-
-
-def _refuse_nulls(contract: Contract, frame: DataFrame) -> DataFrame:
-    """Fail the write itself, in the same pass, where a required column is null."""
-
-    def required(name: str) -> Column:
-        field = contract.field(name)
-        if field.nullable:
-            return F.col(name)
-        refused = F.raise_error(F.lit(f"{_NULL_MARK}{contract.name}.{name}")).cast(field.type)
-        return (
-            F.when(F.col(name).isNull(), refused)
-            .otherwise(F.col(name))
-            .alias(name, metadata={"comment": field.comment})
-        )
-
-    return frame.select(*[required(name) for name in contract.columns])
-
-
-@contextmanager
-def _faults_told(contract: Contract, commit: Commit) -> Iterator[None]:
-    """Turn a failed write into words where they help.
-
-    Raises:
-        ConflictError, ContractError: see _known_fault.
-    """
-    try:
-        yield
-    except (PySparkException, Py4JJavaError) as error:
-        known = _known_fault(contract, commit, str(error))
-        if known is None:
-            raise
-        raise known from error
-
-
-def _known_fault(contract: Contract, commit: Commit, told: str) -> ConflictError | ContractError | None:
-    """What a failed write says, where it is something that a user can act on."""
-    if _CONFLICT.search(told):
-        return ConflictError(
-            f"table {contract.name}: another driver committed to it while run {commit.run_id} wrote; nothing of this "
-            "write was kept. When the other driver has ended, run this again with the same --run-id"
-        )
-    found = re.search(re.escape(_NULL_MARK) + r"(\w+\.\w+)", told)
-    if found:
-        return ContractError(
-            f"table {contract.name}: found {_NULL_MARK}{found[1]}; expected a value in every row. "
-            f"Nothing was written; mend the step that makes it ({contract.made_by})."
-        )
-    return None
 
 
 def _first_line(error: Exception) -> str:

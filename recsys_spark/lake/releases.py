@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.errors import AuditError, NotFoundError
-from recsys_spark.lake.lake import Commit, Lake, place_of
+from recsys_spark.lake.commit import Commit, place_of
+from recsys_spark.lake.lake import Lake
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,11 @@ from pyspark.sql import SparkSession
 
 from recsys_spark.contracts import ALL_TABLES
 from recsys_spark.errors import NotFoundError, SettingsError
-from recsys_spark.lake.lake import Lake, retention_properties, title_of
+from recsys_spark.lake.commit import title_of
+from recsys_spark.lake.lake import Lake
+from recsys_spark.lake.properties import retention_properties
 from recsys_spark.lake.releases import current_release
+from recsys_spark.lake.versions import has_files_of
 
 _CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 
@@ -19,8 +22,8 @@ _CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 def vacuum(lake: Lake, retention_hours: float, longest_job_hours: float) -> dict[str, bool]:
     """Remove files that were replaced longer ago than the retention, in every table of both folds.
 
-    A table whose newest version is not the one that readers see is left alone: the files that they read were replaced,
-    and their age says nothing about when readers are done with them.
+    A table whose newest version has other files than the one that readers see is left alone: theirs were replaced, and
+    their age says nothing about when readers are done with them.
 
     Returns:
         Table (``backtest/NAME`` for the other fold) to whether it was vacuumed.
@@ -41,8 +44,7 @@ def vacuum(lake: Lake, retention_hours: float, longest_job_hours: float) -> dict
         if folded.exists(name):
             # Tables of earlier versions, and those that were made under another retention.
             folded.set_properties(name, retention_properties(retention_hours))
-            newest = next((version for version, _ in folded.commits(name)), None)
-            done[title] = seen.get(title, newest) == newest
+            done[title] = title not in seen or has_files_of(lake.spark, folded.path(name), seen[title])
             if done[title]:
                 remove_files(lake.spark, folded.path(name), retention_hours)
     return done

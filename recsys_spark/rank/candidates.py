@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from recsys_spark.kernels.alike import Alike
 from recsys_spark.kernels.best import largest
 from recsys_spark.kernels.grid import Grid, arrow_schema, lay_out
 from recsys_spark.kernels.keep import Keep
@@ -179,6 +181,8 @@ def _candidates_of_group(plan: _Plan, users: pa.Table, items: pa.Table, pairs: p
     positives, barred = hidden.where(told), hidden.where(~told)
     user_hash = users["hash"].to_numpy().view(np.uint64)
     item_hash = items["hash"].to_numpy().view(np.uint64)
+    vectors = [item_cell.side.vectors[:, start : start + width] for start, width in plan.spans]
+    dense = [_Dense(part, Alike.of(part)) for part in vectors]
     # A few matrices of users and items at once.
     step = tile_rows(items.num_rows * 4, 1)
     tables = []
@@ -186,9 +190,24 @@ def _candidates_of_group(plan: _Plan, users: pa.Table, items: pa.Table, pairs: p
         stop = min(start + step, users.num_rows)
         keys = _random_keys(user_hash[start:stop], item_hash)
         theirs = positives.rows(start, stop), barred.rows(start, stop)
-        drawn = _tile(user_cell.rows(start, stop), item_cell.side, *theirs, keys, plan)
+        drawn = _tile(user_cell.rows(start, stop), item_cell.side, dense, *theirs, keys, plan)
         tables.append(_as_table(drawn, users.slice(start, stop - start), item_cell.ids))
     return pa.concat_tables(tables)
+
+
+@dataclass(frozen=True)
+class _Dense:
+    """What a dense scorer knows of the items."""
+
+    vectors: np.ndarray
+    """[items, width]"""
+    alike: Alike
+
+    def scores(self, users: np.ndarray) -> np.ndarray:
+        """Scores [users, items] float32, equal where items' vectors are; a product alone may differ in last bits."""
+        if not self.alike.any:
+            return users @ self.vectors.T
+        return (users @ self.vectors[self.alike.first].T).take(self.alike.group_of, axis=1)
 
 
 @dataclass(frozen=True)
@@ -201,7 +220,15 @@ class _Drawn:
     weight: np.ndarray
 
 
-def _tile(users: UserCell, items: Side, hidden: Pairs, barred: Pairs, keys: np.ndarray, plan: _Plan) -> _Drawn:
+def _tile(
+    users: UserCell,
+    items: Side,
+    dense: Sequence[_Dense],
+    hidden: Pairs,
+    barred: Pairs,
+    keys: np.ndarray,
+    plan: _Plan,
+) -> _Drawn:
     """Candidates of some users; ``keys`` [users, items] order the items at random, and barred pairs are none."""
     free = np.ones(keys.shape, bool)
     for pairs in (users.excluded, barred):
@@ -209,8 +236,8 @@ def _tile(users: UserCell, items: Side, hidden: Pairs, barred: Pairs, keys: np.n
     label = np.zeros(keys.shape, bool)
     label[hidden.users, hidden.items] = True
     chosen = label & free
-    for start, width in users.scorers.spans:
-        scores = users.side.vectors[:, start : start + width] @ items.vectors[:, start : start + width].T
+    for (start, width), scorer in zip(users.scorers.spans, dense, strict=True):
+        scores = scorer.scores(users.side.vectors[:, start : start + width])
         chosen |= _best(scores, free, plan.top)
     for pairs in users.scorers.sparse:
         chosen[pairs.where(free[pairs.users, pairs.items]).largest(plan.top)] = True

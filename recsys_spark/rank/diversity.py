@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from recsys_spark.config.settings import ShelfSettings
+from recsys_spark.config.ranking import ShelfSettings
 
 RESERVE = 5
 """Places looked at for each place of a capped list."""

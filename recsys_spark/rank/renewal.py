@@ -1,4 +1,4 @@
-"""Whose lists an update makes anew although they did nothing: those that items have left, or might come into."""
+"""Whose lists an update makes anew although they did nothing: items have left them, might come in, or lost a boost."""
 
 from __future__ import annotations
 
@@ -17,6 +17,24 @@ def shelf_changes(before: DataFrame, now: DataFrame) -> tuple[DataFrame, DataFra
 def with_gone(recommendations: DataFrame, gone: DataFrame) -> DataFrame:
     """user_id: users with an item on a list that is no longer on that shelf."""
     return recommendations.join(gone, ["shelf", "item_id"], "left_semi").select("user_id").distinct()
+
+
+def with_lost_boosts(recommendations: DataFrame, before: DataFrame, now: DataFrame) -> DataFrame:
+    """user_id: users with an item on a list whose boost arrivals have taken the place of.
+
+    Of unchanged users, boosts differ among new items alone.
+
+    Args:
+        recommendations: the table, before.
+        before: the table boosts, before.
+        now: the table boosts.
+    """
+    keys = ["user_id", "scorer", "item_group"]
+    had, have = (boosts.where("item_group = 'new'").select(*keys, "item_ids") for boosts in (before, now))
+    kept = F.coalesce("kept", F.array().cast("array<string>"))
+    both = had.join(have.withColumnRenamed("item_ids", "kept"), keys, "left")
+    lost = both.select("user_id", F.explode(F.array_except("item_ids", kept)).alias("item_id"))
+    return recommendations.join(lost, ["user_id", "item_id"], "left_semi").select("user_id").distinct()
 
 
 def with_arrivals(recommendations: DataFrame, top: DataFrame, lengths: Mapping[str, int]) -> DataFrame:

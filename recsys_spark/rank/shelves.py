@@ -8,7 +8,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from recsys_spark.config.settings import ShelfSettings
+from recsys_spark.config.ranking import ShelfSettings
 from recsys_spark.errors import SettingsError
 from recsys_spark.kernels.event_columns import item_group
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from recsys_spark.config.settings import Scorer, Settings
+from recsys_spark.config.learning import Scorer
+from recsys_spark.config.settings import Settings
 
 Value = int | float
 

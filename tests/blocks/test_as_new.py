@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from recsys_spark.blocks.as_new import PARTS, as_new, part_of
-from recsys_spark.config.settings import BlockSettings
+from recsys_spark.config.learning import BlockSettings
 
 LOOSE = BlockSettings(ridge_items=1e-3)
 LAYOUT = {"factors": (0, 2), "popularity": (2, 1), "deep": (3, 2)}

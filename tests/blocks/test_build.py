@@ -27,7 +27,8 @@ from recsys_spark.blocks.learned import Learned, Maps, calendar_table, maps_tabl
 from recsys_spark.blocks.maps import AttributeMap
 from recsys_spark.blocks.moment import Calendar
 from recsys_spark.blocks.taste import Taste
-from recsys_spark.config.settings import BlockSettings, Dense, Settings
+from recsys_spark.config.learning import BlockSettings, Dense
+from recsys_spark.config.settings import Settings
 from recsys_spark.errors import SettingsError
 from recsys_spark.kernels.grid import Grid
 from recsys_spark.kernels.keep import keeping

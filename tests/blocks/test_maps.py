@@ -4,7 +4,7 @@ import scipy.sparse as sp
 from pyspark.sql import functions as F
 
 from recsys_spark.blocks.maps import demand_target, fit_map, item_penalty
-from recsys_spark.config.settings import BlockSettings
+from recsys_spark.config.learning import BlockSettings
 from tests.frames import local_frame
 
 WIDTHS = {"factors": 2, "demographic": 1, "popularity": 1}

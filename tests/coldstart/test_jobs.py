@@ -1,5 +1,7 @@
 """materialize_dataset and train_coldstart on a temporary lake."""
 
+import os
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,7 @@ from jobs import materialize_dataset, train_coldstart
 from jobs.context import Job
 from recsys_spark.coldstart import launch
 from recsys_spark.config import Settings
-from recsys_spark.errors import SettingsError
+from recsys_spark.errors import PrerequisiteError, SettingsError
 from recsys_spark.lake import Lake
 from tests.conftest import at
 
@@ -95,13 +97,38 @@ def test_switched_off_it_writes_empty_tables(job):
     assert job.lake.read("training_log").count() == 0
 
 
-def test_a_lake_behind_a_uri_trains_in_a_temporary_folder(job):
+def test_a_lake_behind_a_uri_trains_in_a_temporary_folder(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     remote = Job(job.settings, job.spark, Lake(job.spark, "s3a://bucket/lake"), "run-3")
     *_, models, lake, run, fold = train_coldstart.folder(remote).parts
-    assert (models, run, fold) == ("recsys-models", "run-3", "full")
+    assert (models, run, fold) == (f"recsys-models-{os.getuid()}", "run-3", "full")
     assert lake != train_coldstart.models(Lake(job.spark, "s3a://bucket/other")).name
     trial = remote.lake.trial("7")
     assert train_coldstart.models(remote.lake) in train_coldstart.models(trial).parents, "gone with the lake's"
+
+
+def test_copies_of_training_data_are_kept_where_no_other_user_looks(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lake, own = Lake(job.spark, "s3a://bucket/lake"), tmp_path / f"recsys-models-{os.getuid()}"
+    own.mkdir(mode=0o755)
+    assert own in train_coldstart.models(lake).parents
+    assert own.stat().st_mode & 0o777 == 0o700
+    own.rmdir()
+    train_coldstart.models(lake)
+    assert own.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr(os, "getuid", lambda: own.stat().st_uid + 1)
+    (tmp_path / f"recsys-models-{os.getuid()}").mkdir()
+    with pytest.raises(PrerequisiteError, match=r"recsys-models-\d+ is another user's"):
+        train_coldstart.models(lake)
+
+
+@pytest.mark.parametrize("found", ["file", "link"])
+def test_copies_of_training_data_do_not_go_through_what_is_no_folder(job, tmp_path, monkeypatch, found):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    own = tmp_path / f"recsys-models-{os.getuid()}"
+    own.write_text("") if found == "file" else own.symlink_to(tmp_path)
+    with pytest.raises(PrerequisiteError, match="or no folder"):
+        train_coldstart.models(Lake(job.spark, "s3a://bucket/lake"))
 
 
 @pytest.fixture
@@ -126,6 +153,41 @@ def test_a_lake_behind_a_uri_is_trained_on_and_keeps_nothing_else(elsewhere, row
     assert job.read("tower_weights").count()
     assert not any(one.is_dir() for one in train_coldstart.folder(job).iterdir())
     assert not list((tmp_path / "store").rglob("models/run-1/full"))
+
+
+def test_another_machine_goes_on_with_the_weights_that_are_kept(elsewhere, rows, monkeypatch):
+    job = _fill(elsewhere("lake"), rows)
+    materialize_dataset.run(job)
+    write, trained = Job.write, []
+
+    def stopped(self, name, frame):
+        if name == "tower_vectors":
+            trained.extend(frame.collect())
+            raise KeyboardInterrupt
+        return write(self, name, frame)
+
+    monkeypatch.setattr(Job, "write", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        train_coldstart.run(job)
+    monkeypatch.setattr(Job, "write", write)
+    shutil.rmtree(train_coldstart.folder(job))
+    monkeypatch.setattr(train_coldstart, "train", None)
+    train_coldstart.run(job)
+    assert len(trained) == USERS + ITEMS
+    by_place = {(row["side"], row["idx"]): row["vector"] for row in trained}
+    for row in job.read("tower_vectors").collect():
+        assert row["vector"] == pytest.approx(by_place.pop((row["side"], row["idx"])), abs=1e-5)
+    assert not by_place
+
+
+@pytest.mark.parametrize("local", [True, False], ids=["local", "uri"])
+def test_a_run_id_with_colons_makes_paths_that_hadoop_takes(job, elsewhere, rows, tmp_path, local):
+    lake = Lake(job.spark, str(tmp_path / "lake [1]")) if local else elsewhere("lake [1]").lake
+    job = replace(job, lake=lake, run_id="scheduled__2024-06-01T00:00:00+00:00")
+    made = train_coldstart.folder(job) / "tower_vectors"
+    rows("tower_vectors", {"side": "user"}).write.parquet(f"file://{made}")
+    assert train_coldstart._made(job, made).count() == 1
+    assert ":" not in f"{made}{train_coldstart._staged(job).removeprefix(lake.root)}"
 
 
 def test_a_run_that_is_taken_up_finds_the_files_that_it_copied(elsewhere, rows):

@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from recsys_spark.coldstart.spec import TrainingSpec
-from recsys_spark.config.settings import BacktestSettings, ColdStartSettings
+from recsys_spark.config.learning import ColdStartSettings
+from recsys_spark.config.ranking import BacktestSettings
 
 OPEN = TrainingSpec(example_files=(), user_files=(), item_files=(), folder="unused")
 

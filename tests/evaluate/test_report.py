@@ -121,6 +121,16 @@ def test_a_ramp_says_where_it_falls_beyond_noise():
     assert text.count("No step falls") == 1
 
 
+def test_a_ramp_without_intervals_says_nothing_of_falls():
+    rows = [metric("recsys", 0.3)]
+    for bucket, value in (("0", 0.3), ("1", 0.299)):
+        rows.append(metric("recsys", value, bucket=bucket, name="item_recall") | {"low": value, "high": value})
+    text = page(rows).text
+    assert "By number of interactions of an item" in text
+    assert "Falls from" not in text
+    assert "No step falls" not in text
+
+
 def test_one_bucket_is_no_curve():
     assert "By number of interactions" not in page([metric("recsys", 0.5), metric("recsys", 0.5, bucket="0")]).text
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from pyspark.sql import functions as F
 
-from recsys_spark.config.settings import BacktestSettings
+from recsys_spark.config.ranking import BacktestSettings
 from recsys_spark.errors import SourceError
 from recsys_spark.evaluate.splits import SplitPlan, plan_split, split
 from tests.conftest import at

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from recsys_spark.config.settings import CleaningSettings
+from recsys_spark.config.describing import CleaningSettings
 from recsys_spark.events.judge import judge_items, judge_users
 from recsys_spark.events.knn import fill_rows
 

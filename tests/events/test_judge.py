@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from recsys_spark.config.settings import CleaningSettings
+from recsys_spark.config.describing import CleaningSettings
 from recsys_spark.contracts.raw import UNPARSED
 from recsys_spark.events.judge import judge_events, judge_items, judge_users
 from recsys_spark.events.typed import as_id, as_timestamp

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from recsys_spark.config.settings import SparkSettings
+from recsys_spark.config.running import SparkSettings
 from recsys_spark.lake import Lake, current_release
 from recsys_spark.session import open_session
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
-from recsys_spark.config.settings import CleaningSettings
+from recsys_spark.config.describing import CleaningSettings
 from recsys_spark.config.source import SourceSettings
 from recsys_spark.events.clean import check_balance, judge, settle
 from recsys_spark.sources.files import read_files

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import ingest, refresh
+from jobs import ingest, refresh, train_als
 from jobs.context import Job
 from jobs.pipeline import Step, run_steps
 from recsys_spark.config import load_settings
@@ -56,6 +56,9 @@ def test_what_has_changed_since_a_run_began_is_named_and_nothing_is_written(shop
 
     refused(2, "started as of 2024-01-02T10:00:01", "--as-of", "2024-01-01T12:00:00")
     refused(2, "started with other settings", "--set", "als.rank=8")
+    assert train_als.main(arguments(shop, "--set", "als.rank=8")) == 2
+    assert "started with other settings" in capsys.readouterr().err
+    assert train_als.main(arguments(shop)) == 5, "the run's own settings are taken"
     write_day(shop, 3)
     refused(4, "the source has changed since run nightly read it")
     (shop / "events" / "3.jsonl").unlink()

@@ -12,12 +12,12 @@ import time
 import pytest
 from pyspark.sql import functions as F
 
-from jobs import erase, ingest
+from jobs import erase, ingest, refresh
 from recsys_spark.contracts import ALL_TABLES, table
 from recsys_spark.errors import NotFoundError, PrerequisiteError, SettingsError
-from recsys_spark.lake import Commit, Lake, current_release, require_not_ended, roll_back
+from recsys_spark.lake import Commit, Lake, claim, current_release, require_not_ended, roll_back
 from recsys_spark.lake.erase import _purge, as_word
-from recsys_spark.lake.lake import statistics_properties
+from recsys_spark.lake.properties import statistics_properties
 from tests.faults.shop_with_ids import ALL, AUGUST, GONE, JULY, STAYS, build, files_with
 from tests.frames import local_frame
 
@@ -46,6 +46,7 @@ def erased(spark, tmp_path_factory):
     """A lake after `recsys erase` of one of its two users."""
     folder = tmp_path_factory.mktemp("erased")
     lake = build(spark, folder / "lake")
+    claim(lake, Commit("ingesting", "full", "", "s"))
     for copy in (f"models/{AUGUST}/full/tower_vectors", "trials/1/events"):
         (folder / "lake" / copy).mkdir(parents=True)
         (folder / "lake" / copy / "part-00000.parquet").write_bytes(GONE.encode())
@@ -93,9 +94,18 @@ def test_no_earlier_release_can_be_read_or_returned_to(erased):
 
 def test_a_run_that_had_not_published_may_not_go_on(erased):
     lake, *_ = erased
-    with pytest.raises(SettingsError, match=r"run half-done was started before the erasure forget .* take another"):
-        require_not_ended(lake, "half-done")
+    for run_id in ("half-done", "ingesting"):
+        told = rf"run {run_id} was started before the erasure forget .* take another"
+        with pytest.raises(SettingsError, match=told):
+            require_not_ended(lake, run_id)
     require_not_ended(lake, "a new one")
+    assert [row["ended_runs"] for row in lake.read("erasures").collect()] == [["half-done", "ingesting"]]
+
+
+def test_no_refresh_goes_by_the_run_id_of_an_erasure(erased, capsys):
+    _, root, _ = erased
+    assert refresh.main(["--conf", f"{root.parent}/shop.yaml", "--run-id", "forget"]) == 2
+    assert "run id forget is that of an erasure; take another --run-id" in capsys.readouterr().err
 
 
 def test_a_repeat_ends_well_and_its_run_id_erases_nobody_else(erased, capsys):
@@ -111,12 +121,17 @@ def test_a_repeat_ends_well_and_its_run_id_erases_nobody_else(erased, capsys):
 
 def test_a_run_id_of_a_refresh_erases_nobody_and_says_so(spark, tmp_path, capsys):
     lake = build(spark, tmp_path / "lake")
+    claim(lake, Commit("ingesting", "full", "", "s"))
+    left = [tmp_path / "lake" / name / "left" for name in ("models", "trials")]
+    for folder in left:
+        folder.mkdir(parents=True)
     configured(tmp_path)
-    for used in (AUGUST, "half-done"):
+    for used in (AUGUST, "half-done", "ingesting"):
         assert erase.main(arguments(tmp_path, used)) == 2
         assert f"run id {used} was used" in capsys.readouterr().err
     assert users_of(lake, "events") == [STAYS, GONE]
     assert lake.read("events", 0).count() == 2
+    assert all(folder.exists() for folder in left), "a run that was stopped can be taken up"
 
 
 def test_an_erasure_that_was_cut_short_may_not_go_on_after_another_run_has_written(

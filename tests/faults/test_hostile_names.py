@@ -11,7 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from jobs import export, ingest, show
-from recsys_spark.config.settings import CleaningSettings, ShelfSettings
+from recsys_spark.config.describing import CleaningSettings
+from recsys_spark.config.ranking import ShelfSettings
 from recsys_spark.config.source import SourceSettings
 from recsys_spark.evaluate.report import render
 from recsys_spark.events.clean import judge, settle

@@ -15,7 +15,7 @@ import pytest
 from jobs.hiding import keys_of_lake
 from jobs.reading import Reading
 from recsys_spark.config import load_settings
-from recsys_spark.config.settings import PrivacySettings
+from recsys_spark.config.running import PrivacySettings
 from recsys_spark.errors import SettingsError
 from recsys_spark.kernels.pseudonym import Key
 from recsys_spark.lake import Commit, Lake

@@ -98,12 +98,30 @@ def test_what_readers_see_stays_whole_below_a_newer_version(lake, rows, tmp_path
     assert current_release(lake).read(lake, "user_factors").count() == FILES
 
 
-def test_a_longer_retention_is_told_to_the_tables_there_are_in_one_commit(lake, rows, tmp_path):
+def test_what_readers_see_stays_whole_below_what_an_update_that_died_has_deleted(lake, rows, monkeypatch):
+    published(lake, rows, "july")
+    monkeypatch.setattr(Lake, "append", lambda *_: 1 / 0)
+    gone, base = rows("user_factors", {"user_id": "july-0"}), current_release(lake).tables["user_factors"]
+    with pytest.raises(ZeroDivisionError):
+        lake.replace_users("user_factors", gone, gone, Commit("august", "full", "", "s"), base)
+    assert not vacuum(lake, 0.0, 0.0)["user_factors"]
+    assert current_release(lake).read(lake, "user_factors").count() == FILES
+
+
+@pytest.mark.parametrize("hours", [".inf", "0", "1e9"])
+def test_a_retention_that_no_table_can_be_told_is_refused(tmp_path, capsys, hours):
+    (tmp_path / "shop.yaml").write_text(f"lake: {{retention_hours: {hours}}}")
+    assert vacuum_job.main(["--conf", f"{tmp_path}/shop.yaml"]) == 2
+    assert "lake.retention_hours" in capsys.readouterr().err
+
+
+def test_a_longer_retention_is_told_to_the_tables_there_are_in_one_commit(lake, rows, tmp_path, capsys):
     published(lake, rows, "july")
     conf = tmp_path / "shop.yaml"
     conf.write_text(f"lake: {{path: {lake.root}, retention_hours: 720}}")
     for _ in range(2):
         assert vacuum_job.main(["--conf", str(conf)]) == 0
+        assert "left alone" not in capsys.readouterr().out
     assert lake.properties("user_factors")["delta.deletedFileRetentionDuration"] == "interval 720 hours"
     log = [path.read_text() for path in Path(lake.path("user_factors"), "_delta_log").glob("*.json")]
     assert sum('"SET TBLPROPERTIES"' in entry for entry in log) == 1

@@ -111,14 +111,16 @@ def test_the_backtest_judges_every_contender_on_the_report_half(job, rows, tmp_p
     assert "Backtest at 2" in capsys.readouterr().out
 
 
-def test_a_task_counts_a_user_once_for_each_contender(job, rows, monkeypatch):
+def test_a_task_counts_a_user_by_the_places_of_all_its_lists(job, rows, monkeypatch):
     write_model(job, rows)
+    monkeypatch.setattr(backtest_judge, "PLACES", 6)
     fold, asked = job.with_fold("backtest"), []
     monkeypatch.setattr(Job, "grid", lambda job, n_users, n_items: asked.append(n_users) or Grid(1, 1))
     candidates = fold.read("item_blocks").selectExpr("item_group as shelf", "item_id")
     for models in (None, ("recsys",)):
         assert "evidence" not in backtest_judge._lists(fold, fold.read("truth"), candidates, models).columns
-    assert asked[0] == 7 * asked[1]
+    n_users = fold.read("truth").select("user_id").distinct().count()
+    assert asked == [-(-n_users * 7 * 4 // 6), n_users]  # of seven contenders, and of one; two lists of two places
 
 
 def test_trials_judge_the_named_models_alone(job, rows):
@@ -146,6 +148,18 @@ def test_a_page_that_nobody_asked_for_may_have_no_place(made, rows, tmp_path, ca
     asked = replace(made, arguments=Namespace(report=str(tmp_path / "report.html")))
     with pytest.raises(OSError, match="directory"):
         backtest_page.show(asked)
+
+
+def test_a_page_may_go_to_any_place_that_hadoop_knows(made, rows, tmp_path):
+    for name in ("metrics", "training_log"):
+        made.write(name, rows(name))
+    made.with_fold("full").write("data_quality", rows("data_quality"))
+    store = tmp_path.name.replace("_", "-")
+    mounted = f"fs.viewfs.mounttable.{store}.link./store"
+    made.spark.sparkContext._jsc.hadoopConfiguration().set(mounted, tmp_path.as_uri())
+    for name, asked in (("one", f"file://{tmp_path}/one/x.html"), ("two", f"viewfs://{store}/store/two/x.html")):
+        backtest_page.show(replace(made, arguments=Namespace(report=asked)))
+        assert "Backtest report" in (tmp_path / name / "x.html").read_text()
 
 
 def later(job, **settings):

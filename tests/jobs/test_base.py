@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +20,11 @@ RELEASED = datetime(2024, 5, 4, tzinfo=UTC)
 COMPARING = {"blocks": {"enabled": ["popularity", "similar_users"]}}
 FILLING = {"cleaning": {"fill_measures": "mean"}}
 WEEKLY = {"refresh": {"full_every_days": 7}}
+
+
+def shop(path: str, **events) -> dict:
+    """Settings of a source of files whose events are read as told."""
+    return {"source": {"kind": "files", "events": {"path": path, **events}}}
 
 
 @pytest.fixture
@@ -62,6 +68,31 @@ def test_where_the_setting_allows_any_age_every_refresh_is_an_update(lake, relea
     assert with_base(job(lake, days=700, refresh={"full_every_days": days})).base is not None
 
 
+def test_a_rescore_that_is_taken_up_goes_on_as_one(lake, released, rows):
+    released(Settings(**WEEKLY))
+    with_base(job(lake, mode="rescore", **WEEKLY)).write("events", rows("events"))
+    assert with_base(job(lake, **WEEKLY)).base.everyone
+    assert with_base(job(lake, mode="update", **WEEKLY)).base.everyone
+
+
+@pytest.mark.parametrize(("last", "based"), [(RELEASED - timedelta(days=1), False), (RELEASED, True)])
+def test_a_source_that_ends_before_the_release_is_not_brought_below_it(lake, released, tmp_path, last, based):
+    event = {"user_id": "u", "item_id": "i", "event_type": "view", "ts": last.isoformat()}
+    (tmp_path / "events.jsonl").write_text(json.dumps(event))
+    source = {"kind": "files", "events": {"path": f"{tmp_path}/events.jsonl", "format": "jsonl"}}
+    released(Settings(source=source, **WEEKLY))
+    for mode in ("auto", "update"):
+        run = job(lake, mode=mode, source=source, **WEEKLY)
+        run.arguments.as_of = None
+        if based:
+            assert with_base(run).base is not None
+        elif mode == "auto":
+            assert with_base(run).base is None
+        else:
+            with pytest.raises(SettingsError, match="release update is of a later time"):
+                with_base(run)
+
+
 def test_without_the_setting_every_refresh_is_a_full_one(lake, released):
     released(Settings())
     assert with_base(job(lake)).base is None
@@ -69,14 +100,16 @@ def test_without_the_setting_every_refresh_is_a_full_one(lake, released):
 
 
 def test_settings_that_only_say_where_and_when_may_differ(lake, released):
-    released(Settings(spark={"shuffle_partitions": 99}, audit={"max_row_fall": 0.1}))
-    assert with_base(job(lake, **WEEKLY)).base is not None
+    released(Settings(spark={"shuffle_partitions": 99}, audit={"max_row_fall": 0.1}, **shop("a")))
+    assert with_base(job(lake, **shop("b", format="csv"), **WEEKLY)).base is not None
 
 
 @pytest.mark.parametrize(
     ("then", "now", "days", "why"),
     [
         ({}, {"als": {"rank": 8}}, 5, "settings are others"),
+        (shop("a"), shop("a", columns={"ts": "paid_at"}), 5, "settings are others"),
+        (shop("a"), shop("a", event_types={"sale": "purchase"}), 5, "settings are others"),
         ({}, {}, 2, "of a later time"),
         (COMPARING, COMPARING, 5, "compares every user"),
         (FILLING, FILLING, 5, "hang on all others"),

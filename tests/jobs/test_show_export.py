@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from jobs import export, init, rollback, show, vacuum
 from jobs.reading import Reading
-from recsys_spark.config.settings import PrivacySettings
+from recsys_spark.config.running import PrivacySettings
 from recsys_spark.errors import SourceError
 from recsys_spark.lake import Commit, Lake, Release, publish
 from recsys_spark.lake.export import write_files

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_spark.kernels import search, tiles
+from recsys_spark.kernels import alike, search, tiles
 from recsys_spark.kernels.best import Best, largest
 from recsys_spark.kernels.scoring import Mixture, Pairs, Scorers, Shelf, Side
 from recsys_spark.kernels.tiles import top_n
@@ -41,8 +41,8 @@ def chosen_of(chosen, shelf):
     return [tuple(map(int, row)) for row in zip(chosen.user[mask], chosen.item[mask], chosen.rank[mask], strict=True)]
 
 
-def random_case(seed, n_users, n_items, value_range):
-    """Small integers, so that scores are exact and ties are many."""
+def random_case(seed, n_users, n_items, value_range, copies=1):
+    """Small integers, so that scores are exact and ties are many; of each vector so many items, here and there."""
     rng = np.random.default_rng(seed)
     users = Side(
         rng.integers(1 - value_range, value_range, (n_users, 5)).astype(np.float32), rng.integers(0, 2, n_users)
@@ -50,6 +50,8 @@ def random_case(seed, n_users, n_items, value_range):
     items = Side(
         rng.integers(1 - value_range, value_range, (n_items, 5)).astype(np.float32), rng.integers(0, 2, n_items)
     )
+    if copies > 1:
+        items = Side(items.vectors[rng.integers(0, -(-n_items // copies), n_items)], items.kinds)
     pairs = [Pairs.of(*np.nonzero(mask := rng.random((n_users, n_items)) < 0.2), np.ones(mask.sum())) for _ in "bx"]
     scorers = Scorers(((0, 4), (4, 1)), (pairs[0],))
     mixture = Mixture(
@@ -67,11 +69,12 @@ CASES = {
     "n_users": st.integers(1, 6),
     "n_items": st.integers(1, 40),
     "spread": st.integers(1, 4),
+    "copies": st.integers(1, 9),
 }
 
 
-def assert_equals_brute_force(seed, n_users, n_items, spread):
-    users, items, scorers, mixture, shelves, excluded = random_case(seed, n_users, n_items, spread)
+def assert_equals_brute_force(seed, n_users, n_items, spread, copies):
+    users, items, scorers, mixture, shelves, excluded = random_case(seed, n_users, n_items, spread, copies)
     chosen = top_n(users, items, scorers, mixture, shelves, excluded)
     for place, shelf in enumerate(shelves):
         assert chosen_of(chosen, place) == brute_force(users, items, scorers, mixture, shelf, excluded)
@@ -92,6 +95,67 @@ def test_what_is_left_out_of_blocks_of_a_few_items_changes_nothing(largest_block
         mock.patch.object(tiles, "SLACK", 0),
     ):
         assert_equals_brute_force(**case)
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """How many scores each block of a search had."""
+    counts = []
+
+    class Counting(Best):
+        def push(self, scores, columns, rows):
+            counts.append(scores.size)
+            super().push(scores, columns, rows)
+
+    monkeypatch.setattr(search, "Best", Counting)
+    return counts
+
+
+def with_copies(n_users=300, n_vectors=20, copies=40, width=67):
+    """Vectors of ordinary numbers, of each many items here and there; users have habits and bought items among them."""
+    rng = np.random.default_rng(5)
+    n_items = n_vectors * copies
+    of = rng.permutation(np.arange(n_items) % n_vectors)
+    vectors = rng.standard_normal((n_vectors, width)).astype(np.float32)
+    users = Side(rng.standard_normal((n_users, width)).astype(np.float32), rng.integers(0, 2, n_users))
+    boosts, bought = (Pairs.of(*np.nonzero(mask := rng.random((n_users, n_items)) < 0.1), 3 * mask[mask]) for _ in "bx")
+    mixture = Mixture(np.ones((2, 1, 2)), np.ones((2, 1)), np.zeros((2, 1)))
+    launched = np.flatnonzero(rng.random(n_items) < 0.3)
+    shelves = [Shelf(np.arange(n_items), 10), Shelf(launched, 10, exclude=True), Shelf(np.arange(n_items), 60, True)]
+    scores = (users.vectors.astype(float) @ vectors.astype(float).T)[:, of]
+    scores[boosts.users, boosts.items] += boosts.values
+    items = Side(vectors[of], np.zeros(n_items, np.int64))
+    return (users, items, Scorers(((0, width),), (boosts,)), mixture, shelves, bought), scores
+
+
+def test_of_items_with_one_vector_the_lower_ids_come_first_whoever_else_is_asked():
+    (users, items, scorers, mixture, shelves, bought), scores = with_copies()
+    chosen = top_n(users, items, scorers, mixture, shelves, bought)
+    few = slice(100, 137)
+    alone = top_n(users.rows(100, 137), items, scorers.rows(100, 137), mixture, shelves, bought.rows(100, 137))
+    without = scores.copy()
+    without[bought.users, bought.items] = -np.inf
+    for place, shelf in enumerate(shelves):
+        theirs = (without if shelf.exclude else scores)[:, shelf.items]
+        best = shelf.items[np.argsort(-theirs, axis=1, kind="stable")[:, : shelf.length]]
+        np.testing.assert_array_equal(chosen.item[chosen.shelf == place].reshape(best.shape), best)
+        np.testing.assert_array_equal(alone.item[alone.shelf == place].reshape(best[few].shape), best[few])
+    told = scores[chosen.user, chosen.item]
+    np.testing.assert_allclose(chosen.contributions.sum(axis=1), told, rtol=1e-9)
+    np.testing.assert_allclose(chosen.logit, told, rtol=1e-9)
+
+
+def test_of_equal_items_one_is_searched(scored):
+    case, _ = with_copies(n_users=3)
+    top_n(*case)
+    assert sum(scored) <= 3 * 3 * 2 * 20  # users, shelves, items on and off one shelf, vectors
+
+
+def test_items_whose_marks_meet_by_chance_are_told_apart(monkeypatch):
+    case, _ = with_copies(n_users=3)
+    expected = top_n(*case)
+    monkeypatch.setattr(alike, "_marks", lambda rows, seed: np.zeros(len(rows), np.uint64))
+    np.testing.assert_array_equal(top_n(*case).item, expected.item)
 
 
 def test_tiles_of_one_row_find_what_one_tile_finds(monkeypatch):
@@ -121,20 +185,6 @@ def test_saturated_probabilities_still_rank_by_the_logit():
     items = Side(np.array([[100], [200]], np.float32), np.array([0, 0]))
     mixture = Mixture(np.ones((1, 1, 1)), np.ones((1, 1)), np.zeros((1, 1)))
     assert top_n(users, items, Scorers(((0, 1),)), mixture, [Shelf(np.arange(2), 1)], NONE).item.tolist() == [1]
-
-
-@pytest.fixture
-def scored(monkeypatch):
-    """How many scores each block of a search had."""
-    counts = []
-
-    class Counting(Best):
-        def push(self, scores, columns, rows):
-            counts.append(scores.size)
-            super().push(scores, columns, rows)
-
-    monkeypatch.setattr(search, "Best", Counting)
-    return counts
 
 
 def of_falling_length(n_items=20_000, width=8):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from shops import LAYOUT, small_shop
 
@@ -77,6 +78,23 @@ def test_where_a_scorer_finds_all_items_alike_those_that_the_tie_puts_first_are_
     mine = {row["item_id"] for row in found(shop, rows, truth_of(("u1", "i07")))}
     known = sorted(item["item_id"] for item in shop.items if item["item_group"] == "established")
     assert set(known[: DRAW.top]) <= mine
+
+
+def test_of_equal_items_those_that_the_tie_puts_first_are_candidates(shop, rows):
+    rng = np.random.default_rng(1)
+    layout, vectors = {"factors": (0, 67)}, rng.standard_normal((3, 67))
+    items = [{"item_id": f"i{n:03}", "item_group": "new", "vector": vectors[n % 3].tolist()} for n in range(411)]
+    users = [{"user_id": f"u{n}", "route": "warm", "vector": rng.standard_normal(67).tolist()} for n in range(5)]
+    names, draw = ScorerNames.of(layout, {"factors"}), Draw(users=9, top=10, others=1)
+    hidden = rows("truth", *truth_of(*[(user["user_id"], "i400") for user in users]))
+    user_blocks, item_blocks = rows("user_blocks", *users), rows("item_blocks", *items)
+    with keeping() as keep:
+        asked = asked_users(user_blocks, item_blocks, rows("boosts"), names, hidden, None, draw, keep)
+        found = candidates(asked, item_blocks, names, draw, Grid(1, 1)).collect()
+    for user in users:
+        mine = {row["item_id"] for row in found if row["user_id"] == user["user_id"] and row["sample_weight"] == 1}
+        best = int(np.argmax(vectors @ user["vector"]))
+        assert mine - {"i400"} == {f"i{n:03}" for n in range(best, 30, 3)}
 
 
 def test_the_draw_does_not_depend_on_the_buckets_and_respects_its_size(shop, rows):

@@ -1,6 +1,6 @@
 import pytest
 
-from recsys_spark.config.settings import ShelfSettings
+from recsys_spark.config.ranking import ShelfSettings
 from recsys_spark.rank.diversity import RESERVE, searched_length, with_caps
 from tests.frames import local_frame
 

@@ -9,11 +9,15 @@ import pytest
 from shops import LAYOUT, SCORERS, small_shop
 
 from jobs import learn_weights, recommend
-from jobs.context import Job
-from recsys_spark.config.settings import LakeSettings, Settings
+from jobs.context import Base, Job
+from recsys_spark.config.ranking import RankSettings, ShelfSettings
+from recsys_spark.config.running import LakeSettings
+from recsys_spark.config.settings import Settings
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
-from recsys_spark.lake import Lake
+from recsys_spark.kernels.grid import Grid
+from recsys_spark.lake import Lake, Release
+from recsys_spark.rank.variants import PAIRS
 from tests.frames import boost_lists, local_frame
 
 BLOCKS = ("blocks", "user_blocks", "item_blocks", "boosts", "interactions")
@@ -95,3 +99,49 @@ def test_weights_lists_and_audiences_are_written_and_missing_rows_are_counted(jo
     later.write("recommendations", local_frame(job.spark, [], spark_schema(table("recommendations"))))
     short = {row["shelf"]: (row["expected"], row["short_users"]) for row in recommend.gaps(later).collect()}
     assert short == {"for_you": (10, 8), "established": (10, 8), "new_arrivals": (6, 8)}
+
+
+def test_the_grid_of_candidates_is_that_of_the_drawn_users(job, monkeypatch):
+    asked, few = [], {"backtest": job.settings.backtest.model_copy(update={"learn_users": 1})}
+    monkeypatch.setattr(Job, "grid", lambda job, n_users, n_items: asked.append(n_users) or Grid(1, 1))
+    learn_weights.run(replace(job, settings=job.settings.model_copy(update=few)))
+    assert asked[0] == 6  # of eight users; one of each half, route and group
+
+
+def test_an_update_makes_lists_anew_whose_item_lost_its_boost_to_an_arrival(job, rows):
+    shelf = RankSettings(shelves=(ShelfSettings(name="for_you"),))
+    job = replace(job, settings=job.settings.model_copy(update={"rank": shelf}))
+    weights = [
+        {"route": route, "item_group": group, "scorer": s, "scale": 1.0, "weight": 1.0, "slope": 1.0}
+        for route, group in PAIRS
+        for s in ("factors", "popularity", "content")
+    ]
+
+    def boosted(item_id, value):
+        lists = [{"item_ids": [item_id], "scores": [value], "because_item_ids": []}]
+        return [{"user_id": "u1", "scorer": "content", "item_group": "new", **lists[0]}]
+
+    job.write("route_weights", rows("route_weights", *weights))
+    job.write("boosts", rows("boosts", *boosted("i05", 50.0)))
+    recommend.run(job)
+    versions = {name: version for (fold, name), version in job.versions.items() if fold == "full"}
+    base = Base(Release("r1", AS_OF, "published", "", versions, "", "s", "{}", {}), AS_OF)
+    later = replace(job, run_id="r2", versions={}, base=base)
+    tables = {
+        "items": {"item_id": "i30", "available": True},
+        "item_vectors": {"item_id": "i30"},
+        "item_blocks": {"item_id": "i30", "item_group": "new", "vector": [-9.0] * 4},
+    }
+    for name, row in tables.items():
+        later.write(name, later.before(name).unionByName(rows(name, row)))
+    later.write("boosts", rows("boosts", *boosted("i30", 0.1)))
+    later.write("changed_users", rows("changed_users"))
+    recommend.run(later)
+    everyone = replace(later, run_id="r3", versions={}, base=None)
+    recommend.run(everyone)
+    names = ("shelf", "user_id", "rank", "item_id", "score")
+    first, updated, anew = (
+        sorted(run.read("recommendations").select(*names).collect()) for run in (job, later, everyone)
+    )
+    assert ("u1", "i05") in {(row.user_id, row.item_id) for row in first}
+    assert updated == anew != first

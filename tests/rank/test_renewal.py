@@ -1,5 +1,5 @@
-from recsys_spark.rank.renewal import shelf_changes, with_arrivals, with_gone
-from tests.frames import local_frame
+from recsys_spark.rank.renewal import shelf_changes, with_arrivals, with_gone, with_lost_boosts
+from tests.frames import boost_lists, local_frame
 
 
 def shelves(spark, *pairs):
@@ -25,6 +25,24 @@ def test_what_came_onto_shelves_and_what_went(spark):
 def test_lists_with_an_item_that_went_from_their_shelf_are_made_anew(spark, rows):
     lists = listed(rows, ("s", "u", "a", 0.5), ("t", "v", "a", 0.5), ("s", "w", "b", 0.5))
     assert users(with_gone(lists, shelves(spark, ("s", "a")))) == ["u"]
+
+
+def test_lists_with_a_new_item_that_lost_its_boost_are_made_anew(spark, rows):
+    def boosts(*pairs):
+        names = ("user_id", "scorer", "item_group", "item_id")
+        return rows("boosts", *boost_lists(dict(zip(names, pair, strict=True)) for pair in pairs))
+
+    told = [(user, "content", "new", item) for user in ("lost", "kept") for item in ("a", "b")]
+    other = [
+        ("unlisted", "content", "new", "a"),
+        ("all", "pairs", "new", "a"),
+        ("known", "content", "established", "a"),
+    ]
+    now = boosts(*[pair for pair in told if pair != ("lost", "content", "new", "a")])
+    lists = listed(
+        rows, *[("s", user, "a", 0.5) for user in ("lost", "kept", "all", "known")], ("s", "unlisted", "b", 0.5)
+    )
+    assert users(with_lost_boosts(lists, boosts(*told, *other), now)) == ["all", "lost"]
 
 
 def test_an_arrival_reaches_lists_whose_last_place_it_beats_or_equals_and_lists_that_are_short(spark, rows):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recsys_spark.config.settings import ShelfSettings
+from recsys_spark.config.ranking import ShelfSettings
 from recsys_spark.errors import SettingsError
 from recsys_spark.rank.shelves import available, purchased, shelf_items
 

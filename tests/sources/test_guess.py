@@ -7,7 +7,7 @@ import yaml
 from pyspark.sql import functions as F
 
 from recsys_spark.config import load_settings
-from recsys_spark.config.settings import CleaningSettings
+from recsys_spark.config.describing import CleaningSettings
 from recsys_spark.errors import SourceError
 from recsys_spark.events.clean import judge
 from recsys_spark.sources.files import read_files
