@@ -112,9 +112,10 @@ def require_same_start(job: Job, *, reads_source: bool = True) -> None:
         SettingsError: this run id was started with other settings, with another as-of time, or as an erasure.
         SourceError: this run id has read the source as it was before it changed.
     """
-    if job.run_id in erasure_runs(job.lake):
-        raise SettingsError(f"run id {job.run_id} is that of an erasure; take another --run-id")
     begun = job.begun
+    # One that was stopped early is not on record yet.
+    if job.run_id in erasure_runs(job.lake) or (begun and begun.get("kind")):
+        raise SettingsError(f"run id {job.run_id} is that of an erasure; take another --run-id")
     if begun is None:
         return
     remedy = f"take another --run-id, or resume run {job.run_id} as it was started"

@@ -19,7 +19,7 @@ from jobs.context import Job, log
 from jobs.pipeline import REFRESH, UPDATE, require_same_start, run_steps
 from jobs.train_coldstart import clear, require_launcher
 from recsys_spark.coldstart.launch import kept_epoch
-from recsys_spark.config.load import settings_json
+from recsys_spark.config.load import require_source, settings_json
 from recsys_spark.contracts import ALL_TABLES, table
 from recsys_spark.contracts.spark import spark_schema
 from recsys_spark.evaluate.audit import headline
@@ -31,6 +31,7 @@ OUTPUTS = ("releases",)
 
 def run(job: Job) -> None:
     """All steps, the audit, and one row in releases."""
+    require_source(job.settings)
     job = job.with_fold("full")
     if job.finished(OUTPUTS):
         require_same_start(job, reads_source=False)
@@ -40,7 +41,7 @@ def run(job: Job) -> None:
     _require_shelves(job)
     require_launcher(job)
     job = run_steps(job, UPDATE if job.base else REFRESH)
-    for fold in ("full", "backtest"):
+    for fold in ("full", "backtest") if job.settings.coldstart.enabled else ():
         clear(job.with_fold(fold))  # a training that was stopped behind its last commit has left its files
     release = _release(job)
     found = audit(job)

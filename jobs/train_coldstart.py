@@ -21,7 +21,7 @@ from recsys_spark.coldstart.launch import Trained, kept_epoch, score, train
 from recsys_spark.coldstart.spec import ScoringSpec, TrainingSpec
 from recsys_spark.contracts import table
 from recsys_spark.contracts.spark import spark_schema
-from recsys_spark.errors import SettingsError
+from recsys_spark.errors import SettingsError, TrainingError
 from recsys_spark.lake import TRIALS, Lake
 from recsys_spark.storage import fetch, located, private_folder, put, remove
 
@@ -59,9 +59,13 @@ def require_launcher(job: Job) -> None:
 
     Raises:
         SettingsError: executors shall train and cannot reach the lake as files.
+        PrerequisiteError: this machine has no folder for copies of the lake's files.
     """
     settings = job.settings.coldstart
-    if settings.enabled and settings.launcher == "spark" and _is_apart(job.lake):
+    if not settings.enabled:
+        return
+    models(job.lake)
+    if settings.launcher == "spark" and _is_apart(job.lake):
         raise SettingsError(
             f"coldstart.launcher is spark, and lake.path, {job.lake.root}, is no folder that every executor reaches "
             "by a path without # and ?; set the launcher to auto, which trains on the driver's machine, or keep the "
@@ -204,7 +208,13 @@ def _store(job: Job, trained: Trained) -> None:
     job.require_claim()  # a driver that took over while this one trained replaces the vectors
     job.describe("store tower vectors")
     if job.outputs(["tower_weights"]):
-        job.write("tower_weights", _made(job, trained.weights))
+        weights = _made(job, trained.weights)
+        if job.finished(["tower_weights"]) and not job.read("tower_weights").exceptAll(weights).isEmpty():
+            raise TrainingError(
+                f"run {job.run_id} has kept the weights of a training whose checkpoint is on another machine, and this "
+                "one found others; take another --run-id"
+            )
+        job.write("tower_weights", weights)
     log_schema = spark_schema(table("training_log"))
     rows = [tuple(line[name] for name in log_schema.names) for line in trained.log]
     job.write("training_log", job.spark.createDataFrame(rows, log_schema).coalesce(1))

@@ -27,7 +27,6 @@ def load_settings(
 
     Raises:
         SettingsError: the file is missing or no YAML mapping, or a key or value is not allowed; all faults are listed.
-            So are settings without a source, which would fill the lake with a made-up shop.
     """
     raw = _read(Path(path))
     for override in overrides:
@@ -35,13 +34,21 @@ def load_settings(
     for key, value in (proposed or {}).items():
         group, name = key.split(".")
         raw.setdefault(group, {}).setdefault(name, value)
-    if "source" not in raw:
-        raise SettingsError(f"{path} names no source; say source.kind: files, jdbc, completejourney or synthetic")
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
         listed = "\n  ".join(_complaint(e) for e in error.errors())
         raise SettingsError(f"{path} is not a valid settings file:\n  {listed}") from None
+
+
+def require_source(settings: Settings) -> None:
+    """What reads a source asks for one by name; the default would fill the lake with a made-up shop.
+
+    Raises:
+        SettingsError: the settings name none.
+    """
+    if "source" not in settings.model_fields_set:
+        raise SettingsError("the settings name no source; say source.kind: files, jdbc, completejourney or synthetic")
 
 
 def settings_sha256(settings: Settings) -> str:
@@ -100,7 +107,7 @@ def _json(dumped: Mapping[str, Any]) -> str:
 
 def _complaint(error: ErrorDetails) -> str:
     """One fault; what was found is shown where it is a plain value that cannot hold a secret."""
-    name, found = ".".join(map(str, error["loc"])), error["input"]
+    name, found = ".".join(map(str, error["loc"])) or "settings", error["input"]
     # A key in the place of its reference; a misspelt password.
     hidden = is_secret(name) or name.startswith("privacy") or name.endswith("url") or error["type"] == "extra_forbidden"
     shown = "" if hidden or isinstance(found, dict | list | tuple) else f" (found {found!r:.80})"
@@ -112,7 +119,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"no settings file at {path}; pass --conf FILE (conf/ holds examples)")
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # bytes that are no UTF-8; a date that no calendar has
         raise SettingsError(f"{path} is not readable YAML{_place(error)}; expected a mapping of settings") from None
     if not isinstance(raw, dict):
         raise SettingsError(f"{path} holds {type(raw).__name__}, expected a mapping of settings")
@@ -137,5 +144,5 @@ def _apply(raw: dict[str, Any], override: str) -> None:
             raise SettingsError(f"--set {key}: {parent} is not a group of settings")
     try:
         node[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise SettingsError(f"--set {key}: the value is not readable YAML{_place(error)}; quote it") from None

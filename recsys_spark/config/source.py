@@ -30,7 +30,7 @@ class ColumnMapping(Group):
     measures: tuple[str, ...] = ()
     """Source columns that become numeric measures."""
     timestamp_format: str | None = None
-    """Spark's datetime pattern for ts where it is text; ISO 8601 if unset."""
+    """Spark's datetime pattern for ts where it is text; ISO 8601 or seconds since 1970 if unset."""
     list_separator: str | None = None
     """Splits attribute text into several values, such as '|'."""
     event_types: dict[str, EventType] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
@@ -76,14 +76,21 @@ def require_masters(rows: Iterable[Row]) -> None:
             _require_clean(name, counts[name])
 
 
-def refusals(rows: Iterable[Row]) -> list[str]:
-    """One line for each table of which more than MANY_REFUSED of the rows were refused, with the commonest reasons."""
+def refusals(rows: Iterable[Row], expected: Collection[str] = ()) -> list[str]:
+    """One line for each table of which more than MANY_REFUSED of the rows were refused, with the commonest reasons.
+
+    Args:
+        rows: data_quality.
+        expected: reasons that tell of nothing wrong; rows that have one of them do not count.
+    """
     lines = []
     for name, count in sorted(_by_table(rows).items()):
-        refused, read = count["quarantined"], count["input"]
+        reasons = _reasons(count)
+        as_expected = min(sum(reasons.pop(reason, 0) for reason in expected), count["quarantined"])
+        refused, read = count["quarantined"] - as_expected, count["input"] - as_expected
         if refused > MANY_REFUSED * read:
-            reasons = sorted(_reasons(count).items(), key=lambda reason: (-reason[1], reason[0]))[:REASONS_TOLD]
-            told = ", ".join(f"{reason} {n}" for reason, n in reasons)
+            most = sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0]))[:REASONS_TOLD]
+            told = ", ".join(f"{reason} {n}" for reason, n in most)
             lines.append(
                 f"table {name}: {refused} of {read} input rows ({refused / read:.0%}) were refused, "
                 f"most of them for: {told}; look at the table quarantine"

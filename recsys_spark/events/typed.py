@@ -16,9 +16,11 @@ REPLACEMENT = "\ufffd"
 
 _ISO_TEXT = r"^\s*\d{4}-"
 """Spark would read a bare time of day as today's; text must therefore begin with a year."""
-_EPOCH_TEXT = r"^\s*(\d{9,10}|\d{13})(\.\d+)?\s*$"
-"""Seconds since 1970 from the year 1973 on. Milliseconds are taken for seconds as numbers are, so that the clock tells
-of them; text of other lengths is rather a day or an hour, such as 20240131."""
+_EPOCH_TEXT = (
+    r"^\s*(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])\s*$)(\d{9,10}|\d{13})(\.\d+)?\s*$"
+)
+"""Seconds since 1970 from the year 1973 on, but no hour of the calendar, such as 2024013123. Milliseconds are taken for
+seconds as numbers are, so that the clock tells of them; text of other lengths is rather a day, such as 20240131."""
 
 
 def typed_events(raw: DataFrame) -> DataFrame:

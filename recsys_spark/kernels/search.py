@@ -25,7 +25,7 @@ import numpy as np
 from recsys_spark.kernels.alike import Alike, Apart
 from recsys_spark.kernels.best import Best
 from recsys_spark.kernels.bounds import bounds, sizes_of
-from recsys_spark.kernels.scoring import Mixture, Pairs, Scorers, Shelf, Side
+from recsys_spark.kernels.scoring import PAIRS_AT_ONCE, Mixture, Pairs, Scorers, Shelf, Side
 
 SLACK = 8
 """Places beyond the list's length that are scored again exactly."""
@@ -267,7 +267,11 @@ class _Tile:
 
     def _dense(self, kind: int, users: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Scores [n] of single pairs with items of a kind, without boosts."""
-        scores = np.einsum("nd,nd->n", self._weighted[kind][users], self._search.vectors[places])
+        scores = np.empty(len(users), np.float32)
+        for first in range(0, len(users), PAIRS_AT_ONCE):
+            some = slice(first, first + PAIRS_AT_ONCE)
+            left, right = self._weighted[kind][users[some]], self._search.vectors[places[some]]
+            np.einsum("nd,nd->n", left, right, out=scores[some])
         return scores if kind == self._search.usual else scores + self._intercept[kind][users]
 
     def _boosts(self, users: Side, scorers: Scorers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

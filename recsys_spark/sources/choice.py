@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from recsys_spark.sources.sample import ColumnSample, FileSample, is_number
 from recsys_spark.sources.synonyms import match
-from recsys_spark.sources.times import needs_no_pattern, time_patterns
+from recsys_spark.sources.times import ODD_SHARE, is_time, needs_no_pattern, time_patterns
 
 TIMES = {"events": "ts", "items": "launch_ts"}
 READ_AS = {
@@ -22,8 +22,6 @@ READ_AS = {
 """Contract column to what cleaning takes for it; rows with anything else are refused."""
 BOOLEANS = ("true", "t", "yes", "y", "1", "false", "f", "no", "n", "0")
 """Text that Spark casts to a boolean."""
-ODD_SHARE = 0.01
-"""Up to this share of odd values is a matter for the quarantine; with more, the column is another."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,11 @@ def _misread(target: str, column: ColumnSample) -> str | None:
     """The first value that cleaning could not read as the contract column; None if it reads (nearly) all."""
     values = column.values
     if target in ("ts", "launch_ts"):
-        read = bool(values) and (needs_no_pattern(values) or bool(time_patterns(values)))
-        return None if read or (not values and target == "launch_ts") else next(iter(values), "")
+        # Typed numbers are taken for seconds, unless a pattern says that they are days.
+        typed = column.is_number and not column.is_text
+        read = bool(values) and (typed or needs_no_pattern(values) or bool(time_patterns(values)))
+        strange = (value for value in values if not is_time(value))
+        return None if read or (not values and target == "launch_ts") else next(strange, next(iter(values), ""))
     if target not in READ_AS:
         return None
     odd = [v for v in values if not (_is_boolean(v, column) if target == "available" else _is_amount(v, target))]

@@ -101,7 +101,8 @@ def _constants(name: str, choice: Choice) -> list[str]:
         if m.target not in choice.mapped and m.column.lower() == m.target
     ]
     if name == "events" and "event_type" not in choice.mapped:
-        kind = "purchase" if {"quantity", "price"} & set(choice.mapped) else "view"
+        told = {*choice.mapped, *(m.target for m in choice.misread)}
+        kind = "purchase" if {"quantity", "price"} & told else "view"
         why = "rows have a quantity or price" if kind == "purchase" else "rows have neither quantity nor price"
         lines.insert(0, f"  event_type: {kind}  # no column tells the kind of event, and {why}")
     return ["constants:", *lines] if lines else []

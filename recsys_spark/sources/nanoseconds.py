@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -16,6 +17,21 @@ from recsys_spark.storage import located
 AS_BIGINT = "spark.sql.legacy.parquet.nanosAsLong"
 """Spark's setting by which it reads nanoseconds as bigint; it is asked for again whenever a file is opened."""
 NANOSECONDS = "TIMESTAMP(NANOS"
+
+
+def has_nanoseconds(spark: SparkSession, read: Callable[[], DataFrame]) -> bool:
+    """Whether Spark refuses the columns for their nanoseconds; footers are opened here only where it does."""
+    before = spark.conf.get(AS_BIGINT, "false")
+    spark.conf.set(AS_BIGINT, False)
+    try:
+        read()
+    except (PySparkException, Py4JJavaError) as error:
+        if "PARQUET_TYPE_ILLEGAL" not in str(error) or NANOSECONDS not in str(error):
+            raise
+        return True
+    finally:
+        spark.conf.set(AS_BIGINT, str(before))
+    return False
 
 
 def nanosecond_columns(frame: DataFrame, files: Sequence[str]) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -13,8 +14,11 @@ from recsys_spark.sources.raw import column_of
 
 ISO_DATE = re.compile(r"\d{4}-")
 """How text begins that cleaning reads without a pattern."""
-EPOCH = re.compile(r"(\d{9,10}|\d{13})(\.\d+)?")
-"""Seconds since 1970, as cleaning takes them from text; shorter numbers are rather a year, an hour or a day."""
+HOUR = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])"
+EPOCH = re.compile(rf"(?!{HOUR}$)(\d{{9,10}}|\d{{13}})(\.\d+)?")
+"""Seconds since 1970, as cleaning takes them from text; other numbers are rather a year, a day or an hour of one."""
+ODD_SHARE = 0.01
+"""Up to this share of odd values is a matter for the quarantine; with more, the column is another."""
 TIME_PATTERNS = {
     "%Y/%m/%d %H:%M:%S": "yyyy/M/d H:m:s",
     "%Y/%m/%d": "yyyy/M/d",
@@ -27,6 +31,7 @@ TIME_PATTERNS = {
     "%d.%m.%Y %H:%M": "d.M.yyyy H:m",
     "%d.%m.%Y": "d.M.yyyy",
     "%Y%m%d": "yyyyMMdd",
+    "%Y%m%d%H": "yyyyMMddHH",
 }
 """Python's pattern to Spark's.
 
@@ -35,19 +40,23 @@ Python takes one digit or two everywhere, Spark only where its pattern has one l
 
 
 def needs_no_pattern(values: Sequence[str]) -> bool:
-    """Whether cleaning reads all the values as they are: ISO 8601 or seconds since 1970."""
-    iso = all(ISO_DATE.match(value) for value in values) and _all_parse([v.removesuffix(" UTC") for v in values], None)
-    return iso or all(EPOCH.fullmatch(value) for value in values)
+    """Whether cleaning reads (nearly) all the values as they are: ISO 8601 or seconds since 1970."""
+    return _nearly_all(values, _is_iso) or _nearly_all(values, _is_epoch)
 
 
 def time_patterns(values: Sequence[str]) -> list[str]:
-    """Spark's patterns that read all the values; none where they need none or none of ours fits.
+    """Spark's patterns that read (nearly) all the values; none where they need none or none of ours fits.
 
     Days as numbers, such as 20240131, need one as well: cleaning takes numbers for seconds since 1970.
     """
     if not values or needs_no_pattern(values):
         return []
-    return [spark for python, spark in TIME_PATTERNS.items() if _all_parse(values, python)]
+    return [spark for python, spark in TIME_PATTERNS.items() if _nearly_all(values, partial(_fits, python))]
+
+
+def is_time(value: str) -> bool:
+    """Whether a value by itself reads as a time with its date."""
+    return _is_iso(value) or _is_epoch(value) or any(_fits(pattern, value) for pattern in TIME_PATTERNS)
 
 
 def best_patterns(frame: DataFrame, column: str, patterns: Sequence[str]) -> list[str]:
@@ -63,10 +72,29 @@ def best_patterns(frame: DataFrame, column: str, patterns: Sequence[str]) -> lis
     return [p for p, count in zip(patterns, counts, strict=True) if count == max(counts)]
 
 
-def _all_parse(values: Sequence[str], pattern: str | None) -> bool:
+def _nearly_all(values: Sequence[str], reads: Callable[[str], bool]) -> bool:
+    return sum(not reads(value) for value in values) <= ODD_SHARE * len(values)
+
+
+def _is_iso(value: str) -> bool:
+    return bool(ISO_DATE.match(value)) and _parses(datetime.fromisoformat, value.removesuffix(" UTC"))
+
+
+def _is_epoch(value: str) -> bool:
+    return bool(EPOCH.fullmatch(value))
+
+
+def _fits(pattern: str, value: str) -> bool:
+    """Python parts digits without a mark between them at any place, Spark where its pattern has them."""
+    spark = TIME_PATTERNS[pattern]
+    if spark.isalpha() and len(value) != len(spark):
+        return False
+    return _parses(lambda text: datetime.strptime(text, pattern), value)
+
+
+def _parses(read: Callable[[str], datetime], value: str) -> bool:
     try:
-        for value in values:
-            _ = datetime.fromisoformat(value) if pattern is None else datetime.strptime(value, pattern)
+        read(value)
     except ValueError:
         return False
     return True

@@ -2,6 +2,7 @@ import pytest
 import yaml
 
 from recsys_spark.config import load_settings
+from recsys_spark.config.load import require_source
 from recsys_spark.errors import SettingsError
 
 EVENTS = {"path": "data/events.csv", "format": "csv"}
@@ -32,6 +33,16 @@ def test_a_source_that_would_not_be_read_is_refused(loaded, source, told):
 
 
 def test_no_source_is_no_made_up_shop(loaded):
-    with pytest.raises(SettingsError, match="names no source"):
-        loaded({"lake": {"path": "lake"}})
-    assert loaded({"source": {"kind": "synthetic"}}).source.synthetic.users == 2_000
+    with pytest.raises(SettingsError, match="name no source"):
+        require_source(loaded({"lake": {"path": "lake"}}))
+    require_source(loaded({"source": {"kind": "synthetic"}}))
+
+
+@pytest.mark.parametrize("day", ["2023-02-29", "2024-13-01"])
+def test_a_day_that_no_calendar_has_is_one_clear_error(tmp_path, day):
+    (tmp_path / "shop.yaml").write_text(f"lake: {{path: {day}}}")
+    with pytest.raises(SettingsError, match="is not readable YAML"):
+        load_settings(tmp_path / "shop.yaml")
+    (tmp_path / "shop.yaml").write_text("{}")
+    with pytest.raises(SettingsError, match="the value is not readable YAML"):
+        load_settings(tmp_path / "shop.yaml", [f"lake.path={day}"])

@@ -93,7 +93,7 @@ def test_tasks_wait_for_tasks_above_them_only(tasks):
 def test_an_update_is_one_task_that_decides_by_the_settings():
     [task] = job("update")["tasks"]
     assert task["python_wheel_task"] == job("refresh")["tasks"][-1]["python_wheel_task"]
-    assert load_settings(BUNDLE / "settings.yaml").refresh.full_every_days == 8
+    assert load_settings(BUNDLE / "settings.yaml").refresh.full_every_days == 9
 
 
 def test_both_jobs_have_one_kind_of_cluster_and_a_schedule_that_waits_for_someone_to_start_it():

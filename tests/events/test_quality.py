@@ -35,6 +35,15 @@ def test_a_table_with_many_refused_rows_is_told_with_its_commonest_reasons():
     ]
 
 
+def test_what_was_asked_for_is_no_refusal():
+    expected = ["ts_after_as_of", "ts_future"]
+    rows = of_table("events", input=100, clean=10, quarantined=90, reason__ts_after_as_of=90)
+    assert refusals(rows)
+    assert not refusals(rows, expected)
+    rows = of_table("events", input=100, clean=9, quarantined=91, reason__ts_after_as_of=90, reason__bot=1)
+    assert "1 of 10 input rows (10%)" in refusals(rows, expected)[0]
+
+
 def test_a_table_of_users_or_items_of_which_no_row_is_clean_is_an_error():
     require_masters([*of_table("users", input=2, clean=1, quarantined=1), *of_table("items", input=0, clean=0)])
     refused = of_table("items", input=2, clean=0, quarantined=2, reason__price_unparsable=2)

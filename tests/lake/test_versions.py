@@ -71,6 +71,10 @@ def test_rows_that_another_driver_replaces_between_are_told(lake, replaced, monk
     assert users_at(lake, lake.committed(TABLE, OTHER)) == ["a", "c", "other"]
 
 
+def test_users_without_a_row_get_theirs_and_nobody_loses_one(lake, replaced):
+    assert users_at(lake, replaced(MINE, ["new"])) == ["a", "b", "c", "mine"]
+
+
 @pytest.mark.parametrize("users", [["a"], ["new"]], ids=["some_go", "nobody_goes"])
 def test_rows_that_a_driver_deleted_which_died_before_it_added_some_are_told(lake, replaced, monkeypatch, users):
     def die():

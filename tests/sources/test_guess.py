@@ -152,7 +152,24 @@ def test_one_odd_price_among_many_is_for_the_quarantine(spark, tmp_path):
     _, source = guessed(spark, tmp_path, events=events + "u1,s1,2024-01-01,N/A\n")
     assert "price" not in source.events.constants
     _, source = guessed(spark, tmp_path, events=events + "u1,s1,2024-01-01,N/A\n" * 2)
-    assert source.events.constants["price"] == ""
+    assert source.events.constants == {"price": "", "event_type": "purchase"}
+
+
+def test_one_odd_time_among_many_is_for_the_quarantine(spark, tmp_path):
+    events = "user_id,sku,timestamp,date\n" + "u1,s1,31.01.2024 10:00,2024-01-31\n" * 150
+    _, source = guessed(spark, tmp_path, events=events + "u1,s1,NULL,2024-01-31\n")
+    assert (source.events.columns["ts"], source.events.timestamp_format) == ("timestamp", "d.M.yyyy H:m")
+    text, source = guessed(spark, tmp_path, events=events + "u1,s1,NULL,2024-01-31\n" * 2)
+    assert (source.events.columns["ts"], source.events.timestamp_format) == ("date", None)
+    assert 'left out: timestamp (it reads like "NULL"' in text
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"), [("2024013123", "yyyyMMddHH"), ("20240131", "yyyyMMdd"), ("1704164645", None)]
+)
+def test_digits_are_a_day_an_hour_or_seconds(spark, tmp_path, text, pattern):
+    _, source = guessed(spark, tmp_path, events=f"user_id,sku,ts\nu1,s1,{text}\n")
+    assert source.events.timestamp_format == pattern
 
 
 def test_day_and_month_are_told_by_rows_beyond_the_sample(spark, tmp_path, monkeypatch):
