@@ -21,3 +21,11 @@ def raw_columns(name: str) -> list[str]:
     ['user_id', 'attributes', 'measures', '_source_file', '_unparsed']
     """
     return [c for c in table(name).columns if c not in DERIVED[name]] + [SOURCE_FILE, UNPARSED]
+
+
+ISO_DATE = r"\d{4}-"
+"""How text of a time begins that is read without a pattern. Spark would read a bare time of day as today's."""
+_HOUR = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])"
+EPOCH = rf"(?!{_HOUR}\s*$)(\d{{9,10}}|\d{{13}})(\.\d+)?"
+"""Text of seconds since 1970 from the year 1973 on, but no hour of the calendar, such as 2024013123. Milliseconds are
+taken for seconds as numbers are, so that the clock tells of them; text of other lengths is rather a year or a day."""

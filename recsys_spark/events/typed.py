@@ -6,21 +6,14 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
+from recsys_spark.contracts.raw import EPOCH, ISO_DATE, SOURCE_FILE, UNPARSED
+from recsys_spark.kernels.event_columns import as_word
 
 RAW = "_raw"
 """The row's business columns as they came, as a struct; rules compare the typed columns with it."""
 
 REPLACEMENT = "\ufffd"
 """What stands where bytes were no UTF-8; different ids may look alike by it."""
-
-_ISO_TEXT = r"^\s*\d{4}-"
-"""Spark would read a bare time of day as today's; text must therefore begin with a year."""
-_EPOCH_TEXT = (
-    r"^\s*(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])\s*$)(\d{9,10}|\d{13})(\.\d+)?\s*$"
-)
-"""Seconds since 1970 from the year 1973 on, but no hour of the calendar, such as 2024013123. Milliseconds are taken for
-seconds as numbers are, so that the clock tells of them; text of other lengths is rather a day, such as 20240131."""
 
 
 def typed_events(raw: DataFrame) -> DataFrame:
@@ -29,7 +22,7 @@ def typed_events(raw: DataFrame) -> DataFrame:
         *_origin(raw),
         as_id(raw, "user_id"),
         as_id(raw, "item_id"),
-        F.lower(F.regexp_replace(F.col("event_type").cast("string"), r"^\s+|\s+$", "")).alias("event_type"),
+        as_word(F.col("event_type").cast("string")).alias("event_type"),
         as_timestamp(raw, "ts").alias("ts"),
         as_text("query_text"),
         F.when(is_blank("quantity"), F.lit(1.0)).otherwise(as_number("quantity")).alias("quantity"),
@@ -101,8 +94,8 @@ def as_timestamp(raw: DataFrame, column: str) -> Column:
     if not isinstance(raw.schema[column].dataType, T.StringType):
         return F.col(column).try_cast("timestamp")
     text = F.trim(column)
-    of_epoch = F.when(F.col(column).rlike(_EPOCH_TEXT), text.try_cast("double").try_cast("timestamp"))
-    return F.when(F.col(column).rlike(_ISO_TEXT), text.try_cast("timestamp")).otherwise(of_epoch)
+    of_epoch = F.when(F.col(column).rlike(rf"^\s*{EPOCH}\s*$"), text.try_cast("double").try_cast("timestamp"))
+    return F.when(F.col(column).rlike(rf"^\s*{ISO_DATE}"), text.try_cast("timestamp")).otherwise(of_epoch)
 
 
 def as_attributes() -> Column:

@@ -41,3 +41,8 @@ def session_number() -> Column:
     Two sessions of one user who has 10,000 are taken for one in 3 of 10¹² such users.
     """
     return F.xxhash64(session_key())
+
+
+def as_word(text: Column) -> Column:
+    """The kind of an event as settings name it and as cleaning compares it: lower case, without space around it."""
+    return F.lower(F.regexp_replace(text, r"^\s+|\s+$", ""))

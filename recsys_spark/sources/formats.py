@@ -17,7 +17,7 @@ from pyspark.sql import types as T
 from recsys_spark.config.source import TableSource
 from recsys_spark.contracts.raw import SOURCE_FILE, UNPARSED
 from recsys_spark.errors import SourceError
-from recsys_spark.sources.nanoseconds import AS_BIGINT, as_timestamps, has_nanoseconds, nanosecond_columns
+from recsys_spark.sources.nanoseconds import AS_BIGINT, as_timestamps, nanosecond_columns, without_nanoseconds
 from recsys_spark.sources.raw import column_of
 from recsys_spark.storage import located
 
@@ -138,8 +138,9 @@ def _typed(spark: SparkSession, source: TableSource) -> DataFrame:
 
 
 def _parquet(spark: SparkSession, source: TableSource) -> DataFrame:
-    if not has_nanoseconds(spark, lambda: _reader(spark).parquet(source.path)):
-        return _typed(spark, source)
+    whole = without_nanoseconds(spark, lambda: _reader(spark).parquet(source.path))
+    if whole is not None:
+        return _own(whole, source)
     # Left on, since files are opened when somebody asks for rows.
     spark.conf.set(AS_BIGINT, True)
     frame = _reader(spark).parquet(source.path)

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from recsys_spark.config.group import EVENT_TYPE
-from recsys_spark.sources.mapping import as_word
+from recsys_spark.kernels.event_columns import as_word
 from recsys_spark.sources.raw import column_of
 from recsys_spark.sources.synonyms import EVENT_WORDS, kind_of
 

@@ -12,6 +12,7 @@ from pyspark.sql import types as T
 from recsys_spark.config.source import ColumnMapping, TableSettings
 from recsys_spark.contracts.raw import DERIVED, SOURCE_FILE, UNPARSED, raw_columns
 from recsys_spark.errors import ContractError
+from recsys_spark.kernels.event_columns import as_word
 from recsys_spark.sources.raw import RawTables, SourceColumn, as_raw, column_of, items_of, users_of
 
 REQUIRED = {"events": ("user_id", "item_id", "event_type", "ts"), "users": ("user_id",), "items": ("item_id",)}
@@ -162,11 +163,6 @@ def _kind(text: Column, kinds: Mapping[str, str]) -> Column:
     """What the settings call the kind of an event; words that they do not name stay as they came."""
     standard = F.create_map(*[F.lit(part) for pair in kinds.items() for part in pair])
     return F.coalesce(F.try_element_at(standard, as_word(text)), text)
-
-
-def as_word(text: Column) -> Column:
-    """The kind of an event as settings name it and as cleaning compares it: lower case, without space around it."""
-    return F.lower(F.regexp_replace(text, r"^\s+|\s+$", ""))
 
 
 def _attributes(frame: DataFrame, source: ColumnMapping) -> Column:

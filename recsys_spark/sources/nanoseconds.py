@@ -19,19 +19,18 @@ AS_BIGINT = "spark.sql.legacy.parquet.nanosAsLong"
 NANOSECONDS = "TIMESTAMP(NANOS"
 
 
-def has_nanoseconds(spark: SparkSession, read: Callable[[], DataFrame]) -> bool:
-    """Whether Spark refuses the columns for their nanoseconds; footers are opened here only where it does."""
+def without_nanoseconds(spark: SparkSession, read: Callable[[], DataFrame]) -> DataFrame | None:
+    """What is read; None where Spark refuses the columns for their nanoseconds. Only then are footers opened here."""
     before = spark.conf.get(AS_BIGINT, "false")
     spark.conf.set(AS_BIGINT, False)
     try:
-        read()
+        return read()
     except (PySparkException, Py4JJavaError) as error:
         if "PARQUET_TYPE_ILLEGAL" not in str(error) or NANOSECONDS not in str(error):
             raise
-        return True
+        return None
     finally:
         spark.conf.set(AS_BIGINT, str(before))
-    return False
 
 
 def nanosecond_columns(frame: DataFrame, files: Sequence[str]) -> list[str]:

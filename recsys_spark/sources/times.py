@@ -10,13 +10,9 @@ from functools import partial
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from recsys_spark.contracts.raw import EPOCH, ISO_DATE
 from recsys_spark.sources.raw import column_of
 
-ISO_DATE = re.compile(r"\d{4}-")
-"""How text begins that cleaning reads without a pattern."""
-HOUR = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])"
-EPOCH = re.compile(rf"(?!{HOUR}$)(\d{{9,10}}|\d{{13}})(\.\d+)?")
-"""Seconds since 1970, as cleaning takes them from text; other numbers are rather a year, a day or an hour of one."""
 ODD_SHARE = 0.01
 """Up to this share of odd values is a matter for the quarantine; with more, the column is another."""
 TIME_PATTERNS = {
@@ -77,11 +73,11 @@ def _nearly_all(values: Sequence[str], reads: Callable[[str], bool]) -> bool:
 
 
 def _is_iso(value: str) -> bool:
-    return bool(ISO_DATE.match(value)) and _parses(datetime.fromisoformat, value.removesuffix(" UTC"))
+    return re.match(ISO_DATE, value) is not None and _parses(datetime.fromisoformat, value.removesuffix(" UTC"))
 
 
 def _is_epoch(value: str) -> bool:
-    return bool(EPOCH.fullmatch(value))
+    return re.fullmatch(EPOCH, value) is not None
 
 
 def _fits(pattern: str, value: str) -> bool:
